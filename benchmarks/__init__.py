@@ -1,0 +1,1 @@
+"""Load benchmark, side-by-side comparison with stock vLLM, kernel and media benchmarks."""

@@ -1,0 +1,1 @@
+"""Vision-token projection kernels (reference implementations, Triton kernels, dispatch)."""

@@ -1,0 +1,1 @@
+"""What a model family is, and the models that come with Sensorium."""

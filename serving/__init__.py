@@ -1,0 +1,1 @@
+"""The server: command line, configuration, HTTP app, engines and metrics."""

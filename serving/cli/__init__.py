@@ -1,0 +1,1 @@
+"""The `sensorium` command; each subcommand is a module, imported only when it is called."""
