@@ -52,7 +52,12 @@ def _one_child(names: Sequence[str]) -> dict[str, Finding]:
     child = [sys.executable, str(Path(__file__).with_name("probe_child.py")), *names]
     try:
         done = subprocess.run(
-            child, env=environment, capture_output=True, text=True, timeout=PROBE_SECONDS
+            child,
+            check=False,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
         )
         output, errors, how = done.stdout, done.stderr, f"exit code {done.returncode}"
     except subprocess.TimeoutExpired as late:

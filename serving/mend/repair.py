@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import subprocess
 import sys
 import sysconfig
@@ -36,9 +37,7 @@ def hook_is_current(folder: Path) -> bool:
     """Whether `folder` has the hook, as this version of Sensorium writes it."""
     module, starter = folder / f"{HOOK_MODULE}.py", folder / f"{HOOK_MODULE}.pth"
     return (
-        starter.is_file()
-        and module.is_file()
-        and module.read_bytes() == HOOK_SOURCE.read_bytes()
+        starter.is_file() and module.is_file() and module.read_bytes() == HOOK_SOURCE.read_bytes()
     )
 
 
@@ -72,7 +71,7 @@ def mend(say: Callable[[str], None] = print) -> bool:
         return _conclude(findings, say, changed=False)
     for step in steps:
         if step.action == "install-hook":
-            say("mend: torchvision is not a CPU build; letting it be imported without its operators")
+            say("mend: torchvision is not a CPU build; it will be imported without its operators")
             install_hook(folder)
         else:
             say(f"mend: {step.library} is not a CPU build; removing it (nothing needs it)")
@@ -83,22 +82,27 @@ def mend(say: Callable[[str], None] = print) -> bool:
 
 def install_hook(folder: Path) -> None:
     """Write the torchvision hook and the `.pth` file that starts it into `folder`."""
-    (folder / f"{HOOK_MODULE}.py").write_bytes(HOOK_SOURCE.read_bytes())
-    # A `.pth` line that fails prints a traceback at every start, so it asks for the module first.
+    module = folder / f"{HOOK_MODULE}.py"
+    module.write_bytes(HOOK_SOURCE.read_bytes())
+    # Compiled now: it runs at every start, and would be compiled every time where Python may not
+    # write beside it (PYTHONDONTWRITEBYTECODE, another user's installation).
+    py_compile.compile(str(module), doraise=True)
     (folder / f"{HOOK_MODULE}.pth").write_text(f"import {HOOK_MODULE}\n", encoding="utf-8")
 
 
 def uninstall(library: str, say: Callable[[str], None]) -> bool:
     """Remove `library` with pip; on failure tell `say` pip's last line and return False."""
     pip = [sys.executable, "-m", "pip", "uninstall", "--yes", "--quiet", library]
-    done = subprocess.run(pip, capture_output=True, text=True)
+    done = subprocess.run(pip, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         say(f"mend: pip could not remove {library}: {last}")
     return done.returncode == 0
 
 
-def _conclude(findings: Mapping[str, Finding], say: Callable[[str], None], *, changed: bool) -> bool:
+def _conclude(
+    findings: Mapping[str, Finding], say: Callable[[str], None], *, changed: bool
+) -> bool:
     torch = findings["torch"]
     if torch.state != "sound":
         say(f"mend: torch is {torch.state}: {torch.detail or 'install it first'}")

@@ -8,8 +8,6 @@ looks up while it is imported (`nms` and `qnms`), so that transforms and image i
 work; calling the operators themselves still raises.
 """
 
-from __future__ import annotations
-
 import sys
 
 TYPE_CHECKING = False
@@ -30,8 +28,8 @@ class TorchvisionFinder:
     """A finder that finds torchvision through the others and prepares torch before it runs."""
 
     def find_spec(
-        self, name: str, path: object = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: object = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         if name != "torchvision":
             return None
         for finder in sys.meta_path:
@@ -52,13 +50,13 @@ def install() -> None:
         sys.meta_path.insert(0, TorchvisionFinder())
 
 
-def _prepare_when_executed(spec: ModuleSpec) -> None:
+def _prepare_when_executed(spec: "ModuleSpec") -> None:
     loader = spec.loader
     if loader is None:
         return
     execute = loader.exec_module
 
-    def exec_module(module: ModuleType) -> None:
+    def exec_module(module: "ModuleType") -> None:
         declare_missing_operators(list(spec.submodule_search_locations or ()))
         execute(module)
 
@@ -87,8 +85,9 @@ def declare_missing_operators(folders: list[str]) -> bool:
 
 
 def _compiled_part_loads(folders: list[str]) -> bool:
-    import torch
     from importlib.machinery import PathFinder
+
+    import torch
 
     spec = PathFinder.find_spec("_C", folders)
     if spec is None or spec.origin is None:
