@@ -1,0 +1,79 @@
+# One command each; `make help` lists them. Needs Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+MODEL ?=
+ARGS ?=
+PYTEST_ARGS ?=
+
+ifndef DEVICE
+DEVICE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
+endif
+
+# The installation is made again when one of these files changes, and only then.
+SETUP := pyproject.toml constraints/$(DEVICE).txt scripts/install.py $(sort $(wildcard serving/mend/*.py))
+KEY := $(DEVICE)-$(shell cat $(SETUP) | cksum | tr ' ' '-')
+INSTALLED := $(VENV)/.installed-$(KEY)
+INSTALL := $(PYTHON) scripts/install.py --venv $(VENV) --device $(DEVICE)
+
+# Spinning OpenMP threads make times vary tenfold on a shared machine; without the safe path, the
+# folder `kernels` of a checkout passes for Hugging Face's library of that name.
+TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
+PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance
+
+.DEFAULT_GOAL := help
+.PHONY: help serve install check test conformance lint pull clean
+
+help:
+	@echo "make serve        install, then serve the embedded models on http://$(HOST):$(PORT)"
+	@echo "                  MODEL=path-or-id  DEVICE=cpu|cuda  HOST=  PORT=  ARGS='more options'"
+	@echo "make check        lint, types and the fast tests"
+	@echo "make test         make check, and the tests that start real engines"
+	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
+	@echo "make install      create $(VENV) and install, with the tools for development"
+	@echo "make clean        remove $(VENV) and what the tools left"
+
+serve: $(INSTALLED)-serve
+ifeq ($(strip $(MODEL)),)
+	@$(VENV)/bin/sensorium pull whisper-base || echo "serve: without whisper-base, see the line above"
+endif
+	@exec $(VENV)/bin/sensorium serve $(MODEL) --host $(HOST) --port $(PORT) $(ARGS)
+
+install: $(INSTALLED)-dev
+
+check: $(INSTALLED)-dev lint
+	$(PYTEST) -m "not engine and not gpu" $(PYTEST_ARGS)
+
+test: $(INSTALLED)-dev lint
+	@sh scripts/test-packages.sh
+	@$(VENV)/bin/sensorium pull whisper-base || echo "test: going on without whisper-base, see the line above"
+	$(PYTEST) -m "not gpu" $(PYTEST_ARGS)
+
+conformance: $(INSTALLED)-conformance
+	$(TEST_ENV) $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)
+
+lint: $(INSTALLED)-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(INSTALLED)-serve:
+	@$(INSTALL)
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+$(INSTALLED)-dev:
+	@$(INSTALL) --extras dev
+	@rm -f $(VENV)/.installed-*
+	@touch $@ $(INSTALLED)-serve
+
+$(INSTALLED)-conformance:
+	@$(INSTALL) --extras dev,conformance
+	@rm -f $(VENV)/.installed-*
+	@touch $@ $(INSTALLED)-dev $(INSTALLED)-serve
