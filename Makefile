@@ -32,7 +32,7 @@ help:
 	@echo "make check        lint, types and the fast tests"
 	@echo "make test         make check, and the tests that start real engines"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
-	@echo "make install      create $(VENV) and install, with the tools for development"
+	@echo "make install      install (again) into $(VENV), with the tools for development"
 	@echo "make clean        remove $(VENV) and what the tools left"
 
 serve: $(INSTALLED)-serve
@@ -41,7 +41,11 @@ ifeq ($(strip $(MODEL)),)
 endif
 	@exec $(VENV)/bin/sensorium serve $(MODEL) --host $(HOST) --port $(PORT) $(ARGS)
 
-install: $(INSTALLED)-dev
+# Asked for by name, it installs even where nothing has changed: that is how one repairs.
+install:
+	@$(INSTALL) --extras dev
+	@rm -f $(VENV)/.installed-*
+	@touch $(INSTALLED)-dev $(INSTALLED)-serve
 
 check: $(INSTALLED)-dev lint
 	$(PYTEST) -m "not engine and not gpu" $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""Try torch and its companion libraries in a child process, where a crash is a finding."""
+"""Try libraries in a child process, where a crash is a finding."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ["COMPANIONS", "Finding", "probe"]
@@ -22,7 +22,8 @@ class Finding:
 
     `state` is `absent`, `sound`, `patched` (imports, but without its compiled operators) or
     `broken`; `detail` is the cause of the last in one line. `cuda` is torch's CUDA version (or
-    its ROCm one), None for a CPU build and where torch is not there.
+    its ROCm one), None for a CPU build and where torch is not there. `details` lists what the
+    library can do: `images`, `sounds`, `videos` it reads, the `device` that vLLM sees.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Finding:
     version: str | None = None
     cuda: str | None = None
     detail: str = ""
+    details: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def probe(names: Sequence[str] = ("torch", *COMPANIONS)) -> dict[str, Finding]:
