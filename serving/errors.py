@@ -1,15 +1,15 @@
 """Every error Sensorium raises on purpose.
 
-    SensoriumError
-    ├── UserError                the command line was used wrongly; one line, exit code 2
-    ├── EngineStartError         an engine did not start; one line, exit code 1
-    └── RequestError             an HTTP request failed; answered in OpenAI's error shape
-        ├── BadRequestError          400 invalid_request_error
-        ├── AuthenticationError      401 invalid_request_error / invalid_api_key
-        ├── ModelNotFoundError       404 invalid_request_error / model_not_found
-        ├── UnknownRouteError        404 invalid_request_error / unknown_url
-        ├── PayloadTooLargeError     413 invalid_request_error / request_too_large
-        └── UnavailableError         503 server_error / service_unavailable, with Retry-After
+SensoriumError
+├── UserError                the command line was used wrongly; one line, exit code 2
+├── EngineStartError         an engine did not start; one line, exit code 1
+└── RequestError             an HTTP request failed; answered in OpenAI's error shape
+    ├── BadRequestError          400 invalid_request_error
+    ├── AuthenticationError      401 invalid_request_error / invalid_api_key
+    ├── ModelNotFoundError       404 invalid_request_error / model_not_found
+    ├── UnknownRouteError        404 invalid_request_error / unknown_url
+    ├── PayloadTooLargeError     413 invalid_request_error / request_too_large
+    └── UnavailableError         503 server_error / service_unavailable, with Retry-After
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
     "UnavailableError",
     "UnknownRouteError",
     "UserError",
+    "WrongMethodError",
 ]
 
 
@@ -101,6 +102,18 @@ class UnknownRouteError(RequestError):
     status = 404
     type = "invalid_request_error"
     default_code = "unknown_url"
+
+
+class WrongMethodError(RequestError):
+    """The path exists, but not for this method."""
+
+    status = 405
+    type = "invalid_request_error"
+    default_code = "method_not_allowed"
+
+    def __init__(self, path: str, method: str, allowed: str) -> None:
+        super().__init__(f"{path} takes {allowed}, got {method}")
+        self.headers["Allow"] = allowed
 
 
 class PayloadTooLargeError(RequestError):

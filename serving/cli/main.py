@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from sensorium import __version__
 from sensorium.serving.errors import EngineStartError, UserError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "split_unknown"]
 
 COMMANDS: dict[str, str] = {
     "serve": "serve models over the OpenAI API",
@@ -46,6 +46,22 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
+def split_unknown(arguments: Sequence[str], known: set[str]) -> tuple[list[str], list[str]]:
+    """Arguments of ours, and options we do not know with the values that follow them.
+
+    argparse alone would take the value of an unknown option for a positional argument. What
+    follows an unknown option is taken for its value, so positional arguments come first.
+    """
+    ours: list[str] = []
+    unknown: list[str] = []
+    bucket = ours
+    for argument in arguments:
+        if argument.startswith("-") and not argument[1:2].isdigit() and argument != "-":
+            bucket = ours if argument.partition("=")[0] in known else unknown
+        bucket.append(argument)
+    return ours, unknown
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (2: used wrongly, 1: failed)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -57,14 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=f"sensorium {name}",
         description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     module.configure(parser)
     try:
+        ours = arguments[1:]
+        rest: list[str] = []
         if getattr(module, "PASSES_UNKNOWN_OPTIONS", False):
-            args, rest = parser.parse_known_args(arguments[1:])
-        else:
-            args, rest = parser.parse_args(arguments[1:]), []
-        return module.run(args, rest)
+            ours, rest = split_unknown(ours, set(parser._option_string_actions))
+        return module.run(parser.parse_args(ours), rest)
     except UserError as error:
         print(f"sensorium {name}: {error}", file=sys.stderr)
         return 2

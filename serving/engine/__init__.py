@@ -1,0 +1,1 @@
+"""Everything that touches vLLM's insides: arguments, engines, metrics, media connector."""

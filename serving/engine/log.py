@@ -1,0 +1,98 @@
+"""The log of the engines' processes, passed on and remembered, to name the cause of a failure.
+
+An engine that fails to start says why in its own process, on standard error; the exception that
+reaches us only says "see above". All file descriptors 1 and 2 below this process go through a pipe
+while the server runs: lines are written on as they come, and the last ones are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections import deque
+from types import TracebackType
+
+__all__ = ["EngineLog", "find_cause"]
+
+_KEPT_LINES = 400
+_SETTLE_SECONDS = 0.3
+_CAUSE = re.compile(
+    r"^(?:\(.*?\) )?(?:ERROR [^\]]*\] ?)?\s*((?:\w+\.)*\w*(?:Error|Exception)): (.+)$"
+)
+_UNHELPFUL = re.compile(
+    r"Engine core initialization failed|Engine core proc .* died|See root cause"
+)
+
+
+def find_cause(lines: list[str]) -> str | None:
+    """The last exception named in `lines` that says something, in one line."""
+    for line in reversed(lines):
+        found = _CAUSE.match(line.rstrip())
+        if found and not _UNHELPFUL.search(line):
+            return f"{found.group(1).rpartition('.')[2]}: {found.group(2).strip()}"[:600]
+    return None
+
+
+class EngineLog:
+    """Context in which descriptor 2 (and 1) of this process and its children are watched.
+
+    `sys.stderr` keeps writing to the terminal directly, so our own lines are not in the log.
+    """
+
+    def __init__(self, *, hold: bool = False) -> None:
+        """`hold` keeps the lines back until `release`, for a start without noise."""
+        self._hold = hold
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._saved: list[tuple[int, int]] = []
+        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> EngineLog:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        read_end, write_end = os.pipe()
+        self._saved = [(number, os.dup(number)) for number in (1, 2)]
+        terminal = self._saved[1][1]
+        sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1)
+        for number in (1, 2):
+            os.dup2(write_end, number)
+        os.close(write_end)
+        self._reader = threading.Thread(
+            target=self._pass_on, args=(read_end, terminal), name="engine-log", daemon=True
+        )
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for number, saved in self._saved:
+            os.dup2(saved, number)
+        self._saved = []
+
+    def release(self, *, show: bool) -> None:
+        """Pass lines on from now; `show` writes those held back first."""
+        if self._hold and show:
+            time.sleep(_SETTLE_SECONDS)  # what a dying process wrote last is still in the pipe
+            sys.stderr.writelines(self._lines)
+        self._hold = False
+
+    def cause(self) -> str | None:
+        """Why an engine failed, as far as its log tells."""
+        return find_cause(list(self._lines))
+
+    def _pass_on(self, read_end: int, terminal: int) -> None:
+        with os.fdopen(read_end, "rb", closefd=True) as pipe:
+            for line in pipe:
+                if not self._hold:
+                    os.write(terminal, line)
+                self._lines.append(line.decode("utf-8", "replace"))

@@ -1,0 +1,129 @@
+"""A model served by vLLM: its engine, and vLLM's own OpenAI app around it.
+
+vLLM 0.32's `build_app` and `init_app_state` are used as they are; its `run_server` is not, because
+it binds one engine to a process and owns the signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
+
+from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
+from sensorium.serving.engine.connector import register_media_connector
+from sensorium.serving.engine.metrics import isolated_stat_logger
+from sensorium.serving.engine.repairs import resample_without_torchaudio
+from sensorium.serving.http.validation import answer_validation_error
+
+__all__ = ["VllmModel", "import_vllm", "start_model"]
+
+_STOP_SECONDS = 5
+_CAPABILITIES = {
+    "generate": ("chat", "completions"),
+    "transcription": ("transcription",),
+    "embed": ("embeddings",),
+}
+
+
+def import_vllm() -> bool:
+    """Import vLLM with our seams in place (seconds); True when it runs on the CPU."""
+    from vllm.platforms import current_platform
+
+    register_media_connector()
+    resample_without_torchaudio()
+    return bool(current_platform.is_cpu())
+
+
+class VllmModel:
+    """An engine and the app in front of it; see `ServedModel` for what each field means."""
+
+    def __init__(self, args: Namespace, engine: Any, metrics: CollectorRegistry) -> None:
+        self._engine = engine
+        self._args = args
+        self.metrics: CollectorRegistry | None = metrics
+        self.app: ASGIApp
+        self.capabilities: frozenset[str] = frozenset()
+        self.media_limits: Mapping[str, int] = {}
+        self.openapi: Mapping[str, Any] = {}
+        self.root: str = args.model
+        self.max_model_len: int = engine.model_config.max_model_len
+        self.engine_version = _vllm_version()
+
+    async def attach_app(self) -> None:
+        """Build vLLM's app for this engine and learn what the model can do."""
+        from fastapi.exceptions import RequestValidationError
+        from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+        from vllm.entrypoints.launchers.app import build_app
+
+        engine = self._engine
+        await engine.reset_mm_cache()
+        tasks = await engine.get_supported_tasks()
+        app = build_app(self._args, tasks, engine.model_config)
+        app.add_exception_handler(RequestValidationError, answer_validation_error)
+        app.middleware_stack = None  # built already; built again with our handler at first use
+        await init_app_state(engine, app.state, self._args, tasks)
+        # vLLM's handler for a dead engine asks the server to exit; ours reports it instead.
+        app.state.server = SimpleNamespace(should_exit=False)
+        self.app = app
+        self.openapi = app.openapi()
+        self.media_limits = _media_limits(engine)
+        self.capabilities = _capabilities(tasks, engine.model_config)
+
+    def dead(self) -> str | None:
+        """Why the engine can no longer answer, or None while it can."""
+        return "the engine process has ended" if self._engine.errored else None
+
+    async def stop(self) -> None:
+        """Abort what runs and end the engine's processes."""
+        await asyncio.to_thread(self._engine.shutdown, _STOP_SECONDS)
+
+
+async def start_model(spec: ModelSpec, *, cpu: bool, memory_bytes: int) -> VllmModel:
+    """Load a model; several may be started side by side. Blocks no event loop."""
+    args, engine, metrics = await asyncio.to_thread(_start_engine, spec, cpu, memory_bytes)
+    model = VllmModel(args, engine, metrics)
+    await model.attach_app()
+    return model
+
+
+def _start_engine(
+    spec: ModelSpec, cpu: bool, memory_bytes: int
+) -> tuple[Namespace, Any, CollectorRegistry]:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    args = parse_arguments(spec, cpu=cpu, memory_bytes=memory_bytes)
+    engine_args = AsyncEngineArgs.from_cli_args(args)
+    registry = CollectorRegistry()
+    engine = AsyncLLM.from_vllm_config(
+        engine_args.create_engine_config(),
+        stat_loggers=[isolated_stat_logger(registry)],
+        enable_log_requests=engine_args.enable_log_requests,
+        disable_log_stats=engine_args.disable_log_stats,
+    )
+    return args, engine, registry
+
+
+def _vllm_version() -> str:
+    import vllm
+
+    return str(vllm.__version__)
+
+
+def _media_limits(engine: Any) -> dict[str, int]:
+    processor = getattr(engine.renderer, "mm_processor", None)
+    return dict(processor.info.allowed_mm_limits) if processor is not None else {}
+
+
+def _capabilities(tasks: tuple[str, ...], model_config: Any) -> frozenset[str]:
+    found = {ability for task in tasks for ability in _CAPABILITIES.get(task, ())}
+    # Whisper and its like generate only from sound, through the transcription route.
+    if getattr(model_config, "is_encoder_decoder", False) and "transcription" in found:
+        found -= {"chat", "completions"}
+    return frozenset(found)

@@ -1,0 +1,161 @@
+"""The outer app: identity, authentication, admission, and the way to a model's own app.
+
+request -> x-request-id -> key -> own endpoint? -> answer
+                               -> model endpoint: read the body, find the model,
+                                  check the media parts, forward to the model's vLLM app
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sensorium.serving.errors import (
+    BadRequestError,
+    RequestError,
+    UnavailableError,
+    WrongMethodError,
+)
+from sensorium.serving.http.body import ClientGoneError, form_field, parse_json, read_body
+from sensorium.serving.http.forward import forward
+from sensorium.serving.http.own import build_own_app
+from sensorium.serving.http.state import ServerState
+from sensorium.serving.media.origin import FIELD_OF_URL
+from sensorium.serving.media.parts import check_chat
+from sensorium.serving.models import CAPABILITY_OF_ROUTE, MODEL_ROUTES
+
+__all__ = ["SensoriumApp"]
+
+_FORM_ROUTES = frozenset({"/v1/audio/transcriptions", "/v1/audio/translations"})
+_RESPONSE_ROUTE = re.compile(r"/v1/responses/[^/]+(/cancel)?$")
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+
+
+class SensoriumApp:
+    """The ASGI app of the whole server."""
+
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
+        self._own: ASGIApp = build_own_app(state)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._own(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = _Exchange(scope, send)
+        task = asyncio.current_task()
+        counted = not scope["path"].startswith("/health") and scope["path"] != "/metrics"
+        if task is not None and counted:
+            self.state.running.add(task)
+            self.state.metrics.in_flight.inc()
+        try:
+            await self._answer(exchange, receive)
+        except RequestError as error:
+            await exchange.fail(error, receive)
+        except ClientGoneError:
+            pass
+        finally:
+            if task is not None and counted:
+                self.state.running.discard(task)
+                self.state.metrics.in_flight.dec()
+                self._record(exchange)
+
+    async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
+        path = exchange.scope["path"]
+        self.state.keys.check(path, exchange.headers)
+        if path in MODEL_ROUTES or _RESPONSE_ROUTE.match(path):
+            exchange.route = path if path in MODEL_ROUTES else "/v1/responses/{id}"
+            if self.state.draining:
+                raise UnavailableError("The server is shutting down; use another instance")
+            await self._ask_model(exchange, receive)
+        else:
+            await self._own(exchange.scope, receive, exchange.send)
+
+    async def _ask_model(self, exchange: _Exchange, receive: Receive) -> None:
+        path, method = exchange.scope["path"], exchange.scope["method"]
+        body = await read_body(receive, exchange.headers, self.state.max_body_bytes)
+        if path in MODEL_ROUTES:
+            if method != "POST":
+                raise WrongMethodError(path, method, "POST")
+            if path in _FORM_ROUTES:
+                name: object = _model_of_form(exchange.headers, body)
+                parsed = None
+            else:
+                parsed = parse_json(body)
+                name = parsed.get("model")
+                exchange.set_header("content-type", "application/json")
+        else:
+            parsed, name = None, None
+        capability = CAPABILITY_OF_ROUTE.get(path)
+        if path not in MODEL_ROUTES:
+            capability = "chat"
+        exchange.model, model = self.state.models.find(name, capability)
+        if parsed is not None and path == "/v1/chat/completions":
+            checked = check_chat(parsed, model.media_limits)
+            FIELD_OF_URL.set(checked.field_of_url)
+            if checked.changed:
+                body = json.dumps(parsed).encode()
+        await forward(model.app, exchange.scope, receive, exchange.send, body)
+
+    def _record(self, exchange: _Exchange) -> None:
+        labels = (exchange.route, exchange.model)
+        self.state.metrics.requests.labels(*labels, str(exchange.status)).inc()
+        self.state.metrics.seconds.labels(*labels).observe(time.perf_counter() - exchange.started)
+
+
+class _Exchange:
+    """One request and its answer: the id both carry, and what the metrics want to know."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.started = time.perf_counter()
+        given = Headers(scope=scope).get("x-request-id", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        self.scope = {**scope, "headers": list(scope["headers"])}
+        self.set_header("x-request-id", self.request_id)
+        self.headers = Headers(scope=self.scope)
+        self.route = "/v1/models" if scope["path"].startswith("/v1/models") else "other"
+        self.model = ""
+        self.status = 499  # nginx's number for a client that left before the answer began
+        self.send = self._sender(send)
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the request, for the apps further in."""
+        MutableHeaders(raw=self.scope["headers"])[name] = value
+
+    def _sender(self, send: Send) -> Callable[[Message], Awaitable[None]]:
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                headers = MutableHeaders(raw=list(message["headers"]))
+                headers["x-request-id"] = self.request_id
+                message = {**message, "headers": headers.raw}
+            await send(message)
+
+        return send_with_id
+
+    async def fail(self, error: RequestError, receive: Receive) -> None:
+        """Answer an error that was raised before the model's app began to answer."""
+        response = JSONResponse(error.body(), error.status, headers=error.headers)
+        await response(self.scope, receive, self.send)
+
+
+def _model_of_form(headers: Headers, body: bytes) -> str | None:
+    if not headers.get("content-type", "").startswith("multipart/form-data"):
+        raise BadRequestError(
+            "This endpoint takes multipart/form-data with a `file` and a `model` field; "
+            f"got {headers.get('content-type') or 'no content-type'!r}"
+        )
+    return form_field(body, "model")

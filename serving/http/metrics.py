@@ -1,0 +1,80 @@
+"""Prometheus metrics of the HTTP side, and one exposition for them and every engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+__all__ = ["HttpMetrics", "exposition"]
+
+_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class HttpMetrics:
+    """Requests by route, model and status; how long they took; how many run."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "sensorium_requests",
+            "Requests answered",
+            ["route", "model", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "sensorium_request_seconds",
+            "Seconds from the first byte of a request to the last of its answer",
+            ["route", "model"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "sensorium_requests_in_flight",
+            "Requests being worked on",
+            registry=self.registry,
+        )
+        self.ready = Gauge(
+            "sensorium_ready", "1 while the server takes requests", registry=self.registry
+        )
+        self.load_seconds = Gauge(
+            "sensorium_model_load_seconds",
+            "Seconds a model took to load",
+            ["model"],
+            registry=self.registry,
+        )
+
+
+class _Merged(Collector):
+    """Several registries as one: families of the same name become one family."""
+
+    def __init__(self, registries: Iterable[CollectorRegistry]) -> None:
+        self._registries = list(registries)
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for registry in self._registries:
+            for family in registry.collect():
+                known = families.get(family.name)
+                if known is None:
+                    families[family.name] = family
+                else:
+                    known.samples.extend(family.samples)
+        yield from families.values()
+
+
+def exposition(registries: Iterable[CollectorRegistry]) -> bytes:
+    """The text that `/metrics` answers."""
+    merged = CollectorRegistry(auto_describe=False)
+    merged.register(_Merged(registries))
+    return generate_latest(merged)

@@ -1,0 +1,57 @@
+"""`/openapi.json`: our own endpoints and those of the loaded models, in one description."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from sensorium.serving.models import MODEL_ROUTES, ModelTable
+
+__all__ = ["merged_openapi"]
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+
+def merged_openapi(own: dict[str, Any], models: ModelTable) -> dict[str, Any]:
+    """`own` with the paths and schemas of every loaded model's app; errors as we send them."""
+    merged = copy.deepcopy(own)
+    schemas = merged.setdefault("components", {}).setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    for _, _, model in models.ready():
+        for path, operations in model.openapi.get("paths", {}).items():
+            if path in MODEL_ROUTES and path not in merged["paths"]:
+                merged["paths"][path] = copy.deepcopy(operations)
+        for name, schema in model.openapi.get("components", {}).get("schemas", {}).items():
+            schemas.setdefault(name, schema)
+    schemas["ErrorResponse"] = _ERROR
+    for operations in merged["paths"].values():
+        for operation in operations.values():
+            _describe_errors(operation)
+    return merged
+
+
+def _describe_errors(operation: dict[str, Any]) -> None:
+    responses = operation.setdefault("responses", {})
+    for status in [status for status in responses if not status.startswith("2")]:
+        del responses[status]
+    reference = {"$ref": "#/components/schemas/ErrorResponse"}
+    responses["default"] = {
+        "description": "An error, in OpenAI's shape",
+        "content": {"application/json": {"schema": reference}},
+    }

