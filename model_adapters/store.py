@@ -21,9 +21,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MANIFEST", "home", "install", "is_whole", "locked", "models_directory", "scratch"]
+__all__ = [
+    "MANIFEST",
+    "Write",
+    "home",
+    "install",
+    "is_whole",
+    "locked",
+    "models_directory",
+    "scratch",
+]
 
 MANIFEST = "sensorium.json"
+
+# Fills the empty folder it is given with a model's files.
+Write = Callable[[Path], None]
 
 
 def home() -> Path:
@@ -77,7 +89,7 @@ def scratch(name: str) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def install(name: str, provenance: Mapping[str, str], write: Callable[[Path], None]) -> Path:
+def install(name: str, provenance: Mapping[str, str], write: Write) -> Path:
     """Put the model `name` in its place, replacing what is there; the lock must be held.
 
     `write` fills the empty folder it is given; `provenance` goes into the manifest. When `write`

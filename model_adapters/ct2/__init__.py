@@ -10,6 +10,19 @@ needed here, only numpy:
 """
 
 from sensorium.model_adapters.ct2.convert import convert_whisper
-from sensorium.model_adapters.ct2.reader import CT2Error, CT2File, Variable, read_model
+from sensorium.model_adapters.ct2.reader import (
+    CT2Error,
+    CT2File,
+    Variable,
+    bfloat16_to_float32,
+    read_model,
+)
 
-__all__ = ["CT2Error", "CT2File", "Variable", "convert_whisper", "read_model"]
+__all__ = [
+    "CT2Error",
+    "CT2File",
+    "Variable",
+    "bfloat16_to_float32",
+    "convert_whisper",
+    "read_model",
+]
