@@ -35,9 +35,8 @@ def serve(settings: ServeSettings) -> int:
     specs = resolve_models(settings, cpu=cpu)
     prepare_environment(cpu=cpu, log_level=settings.log_level)
     listener = _listen(settings.host, settings.port)
-    progress = Progress(sys.stderr)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
-        server = _Server(settings, specs, listener, progress=progress, log=log, cpu=cpu)
+        server = _Server(settings, specs, listener, progress=Progress(sys.stderr), log=log, cpu=cpu)
         return asyncio.run(server.run())
 
 
@@ -123,6 +122,7 @@ class _Server:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         http = asyncio.create_task(self._http.serve(sockets=[self._listener]))
+        self._progress.line(f"listening on {self._address()} (not ready yet)")
         loading = asyncio.create_task(self._load())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -194,6 +194,7 @@ class _Server:
     async def _close(self, http: asyncio.Task[None]) -> None:
         self._http.should_exit = True
         await asyncio.wait({http})
+        self._log.hold()  # an engine that is told to end complains of having ended
         models = [slot.model for slot in self._state.models.slots if slot.model is not None]
         await asyncio.gather(*(model.stop() for model in models))
         self._progress.line("stopped")

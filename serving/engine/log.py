@@ -44,7 +44,7 @@ class EngineLog:
 
     def __init__(self, *, hold: bool = False) -> None:
         """`hold` keeps the lines back until `release`, for a start without noise."""
-        self._hold = hold
+        self._held = hold
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._saved: list[tuple[int, int]] = []
         self._reader: threading.Thread | None = None
@@ -79,12 +79,16 @@ class EngineLog:
             os.dup2(saved, number)
         self._saved = []
 
+    def hold(self) -> None:
+        """Keep lines back from now."""
+        self._held = True
+
     def release(self, *, show: bool) -> None:
         """Pass lines on from now; `show` writes those held back first."""
-        if self._hold and show:
+        if self._held and show:
             time.sleep(_SETTLE_SECONDS)  # what a dying process wrote last is still in the pipe
             sys.stderr.writelines(self._lines)
-        self._hold = False
+        self._held = False
 
     def cause(self) -> str | None:
         """Why an engine failed, as far as its log tells."""
@@ -93,6 +97,6 @@ class EngineLog:
     def _pass_on(self, read_end: int, terminal: int) -> None:
         with os.fdopen(read_end, "rb", closefd=True) as pipe:
             for line in pipe:
-                if not self._hold:
+                if not self._held:
                     os.write(terminal, line)
                 self._lines.append(line.decode("utf-8", "replace"))

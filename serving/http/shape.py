@@ -41,6 +41,7 @@ def _conform_response(answer: dict[str, Any]) -> None:
     for name in _NULL_RESPONSE_FIELDS:
         if name in answer and answer[name] is None:
             del answer[name]
+    answer.setdefault("error", None)
     if answer.get("text") is None:
         answer["text"] = {"format": {"type": "text"}}
     for item in answer.get("output", ()):
