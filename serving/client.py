@@ -129,14 +129,19 @@ class Client:
 
     def models(self) -> list[Served]:
         """The models that are served, in the server's order; never empty."""
-        response = self._http.get("/v1/models")
-        entries = _checked(response).get("data")
-        if not isinstance(entries, list) or not entries:
+        entries = _checked(self._http.get("/v1/models")).get("data")
+        try:
+            models = [
+                Served(str(entry["id"]), frozenset(entry.get("capabilities") or ()))
+                for entry in entries or ()
+            ]
+        except (AttributeError, KeyError, TypeError):
+            raise ClientError(
+                f"{self._http.base_url}/v1/models does not list models as OpenAI's API does"
+            ) from None
+        if not models:
             raise ClientError(f"{self._http.base_url} serves no model (yet)")
-        return [
-            Served(str(entry["id"]), frozenset(entry.get("capabilities") or ()))
-            for entry in entries
-        ]
+        return models
 
     def chat(self, body: Mapping[str, Any]) -> Iterator[ChatPiece]:
         """Stream a chat completion of one choice."""
@@ -149,7 +154,8 @@ class Client:
                 field, _, value = line.partition(":")
                 if field != "data":
                     continue
-                if value.strip() == "[DONE]":
+                value = value.strip()
+                if value == "[DONE]":
                     return
                 yield from _pieces(value)
         raise ClientError("the answer broke off before its end")
