@@ -101,6 +101,16 @@ def encode(path: Path, encoding: Encoding) -> bytes:
     return out.getvalue()
 
 
+def vorbis(path: Path) -> bytes:
+    """A recording as OGG Vorbis, which PyAV's FFmpeg reads but does not write."""
+    import soundfile
+
+    samples, rate = soundfile.read(path, dtype="float32")
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, format="OGG", subtype="VORBIS")
+    return out.getvalue()
+
+
 def silence(seconds: float, rate: int = 16000) -> bytes:
     """A mono 16-bit WAV file in which there is nothing."""
     import soundfile
