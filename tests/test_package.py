@@ -67,17 +67,23 @@ class TestHuggingFaceKernels:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel of this checkout, built from a copy so that nothing is left behind."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "source"
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the wheel is made of, so that building leaves nothing behind."""
+    copy = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("src", *FOLDERS):
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignore)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
     build = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    start = [sys.executable, "-m", *build, "--wheel-dir", str(folder), str(copy)]
+    start = [sys.executable, "-m", *build, "--wheel-dir", str(folder), str(source)]
     done = subprocess.run(start, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return zipfile.ZipFile(next(folder.glob("*.whl")))
@@ -89,22 +95,18 @@ class TestWheel:
         information = f"sensorium-{sensorium.__version__}.dist-info"
         assert names == {"sensorium", information}
 
-    def test_has_every_package(self, wheel: zipfile.ZipFile) -> None:
-        held = set(wheel.namelist())
-        modules = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-        missing = [
-            path for path in modules if f"sensorium/{path.relative_to(ROOT).as_posix()}" not in held
-        ]
-        assert missing == []
+    def test_has_every_module(self, wheel: zipfile.ZipFile, source: Path) -> None:
+        modules = [path for folder in FOLDERS for path in (source / folder).rglob("*.py")]
+        wanted = {f"sensorium/{path.relative_to(source).as_posix()}" for path in modules}
+        assert wanted - set(wheel.namelist()) == set()
 
-    def test_has_the_demo_checkpoint(self, wheel: zipfile.ZipFile) -> None:
-        checkpoint = ROOT / "model_adapters" / "demo" / "checkpoint"
+    def test_has_the_demo_checkpoint(self, wheel: zipfile.ZipFile, source: Path) -> None:
+        checkpoint = source / "model_adapters" / "demo" / "checkpoint"
         if not checkpoint.is_dir():
             pytest.skip("the demo checkpoint is not in this checkout")
-        held = set(wheel.namelist())
-        files = [path.relative_to(ROOT) for path in checkpoint.rglob("*") if path.is_file()]
+        files = [path.relative_to(source) for path in checkpoint.rglob("*") if path.is_file()]
         assert files
-        assert [str(path) for path in files if f"sensorium/{path.as_posix()}" not in held] == []
+        assert {f"sensorium/{path.as_posix()}" for path in files} <= set(wheel.namelist())
 
     def test_has_the_licence(self, wheel: zipfile.ZipFile) -> None:
         information = f"sensorium-{sensorium.__version__}.dist-info"
