@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 import uuid
@@ -36,6 +37,8 @@ __all__ = ["SensoriumApp"]
 
 _FORM_ROUTES = frozenset({"/v1/audio/transcriptions", "/v1/audio/translations"})
 _RESPONSE_ROUTE = re.compile(r"/v1/responses/[^/]+(/cancel)?$")
+_CLIENT_LEFT = 499  # nginx's number for a client that left before the answer began
+_LOG = logging.getLogger("sensorium")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -67,6 +70,11 @@ class SensoriumApp:
             await exchange.fail(error, receive)
         except ClientGoneError:
             pass
+        except Exception:  # noqa: BLE001 - the boundary: whatever it was, the client gets an answer
+            _LOG.exception("request %s failed", exchange.request_id)
+            if exchange.status != _CLIENT_LEFT:
+                raise  # the answer has begun; closing the connection is all that is left
+            await exchange.fail(RequestError("Internal server error"), receive)
         finally:
             if task is not None and counted:
                 self.state.running.discard(task)
@@ -128,7 +136,7 @@ class _Exchange:
         self.headers = Headers(scope=self.scope)
         self.route = "/v1/models" if scope["path"].startswith("/v1/models") else "other"
         self.model = ""
-        self.status = 499  # nginx's number for a client that left before the answer began
+        self.status = _CLIENT_LEFT
         self.send = self._sender(send)
 
     def set_header(self, name: str, value: str) -> None:

@@ -67,7 +67,7 @@ def _parts(messages: list[Any]) -> Iterator[tuple[str, list[Any], int]]:
                 f"A message must be an object, got {_describe(message)}", param=path
             )
         role = message.get("role")
-        if role not in _ROLES:
+        if not isinstance(role, str) or role not in _ROLES:
             raise BadRequestError(
                 f"A message's `role` must be one of {', '.join(sorted(_ROLES))}; "
                 f"got {_describe(role)}",
@@ -100,20 +100,26 @@ def _check_part(
         checked.changed = True
         kind = part["type"]
         path = f"{path}.file"
+    if not isinstance(kind, str):
+        raise _unknown_type(path, kind)
     if kind in _TEXT_PARTS:
         _check_text(path, kind, part)
         return
     if kind in _EMBEDDING_PARTS:
         return
-    if not isinstance(kind, str) or kind not in _MODALITY:
-        raise BadRequestError(
-            f"A content part's `type` must be one of {_TAKEN}; got {_describe(kind)}",
-            param=f"{path}.type",
-        )
+    if kind not in _MODALITY:
+        raise _unknown_type(path, kind)
     url, url_path = _READERS[kind](path, kind, part)
     if url is not None:
         checked.field_of_url.setdefault(url, url_path)
     _count(path, _MODALITY[kind], checked, limits)
+
+
+def _unknown_type(path: str, kind: object) -> BadRequestError:
+    return BadRequestError(
+        f"A content part's `type` must be one of {_TAKEN}; got {_describe(kind)}",
+        param=f"{path}.type",
+    )
 
 
 def _check_text(path: str, kind: str, part: Mapping[str, Any]) -> None:
