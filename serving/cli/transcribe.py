@@ -14,7 +14,6 @@ from sensorium.serving.client import (
     Client,
     ClientError,
     add_server_options,
-    choose,
     open_client,
 )
 from sensorium.serving.errors import UserError
@@ -74,13 +73,19 @@ def _line(path: Path, answer: dict[str, Any], args: argparse.Namespace) -> str:
 
 
 def _default_model(client: Client) -> str:
-    """The first served model that transcribes; by its name where the server does not tell."""
+    """The first model made for speech, else any that transcribes.
+
+    Models that also chat may offer transcription too, but write worse transcripts. A server that
+    does not tell what its models can do is judged by their names.
+    """
     models = client.models()
-    named = (model for model in models if "whisper" in model.name.lower())
-    found = choose(models, "transcription") or next(named, None)
-    if found is None:
+    able = [model for model in models if model.can("transcription")]
+    made_for_it = [model for model in able if not model.can("chat")]
+    named = [model for model in models if "whisper" in model.name.lower()]
+    candidates = made_for_it or able or named
+    if not candidates:
         raise ClientError(
             f"no served model transcribes speech ({', '.join(model.name for model in models)}); "
             "run `sensorium pull whisper-base` and serve it too"
         )
-    return found.name
+    return candidates[0].name

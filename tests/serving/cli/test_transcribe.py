@@ -51,16 +51,22 @@ def test_options_go_into_the_form(server: ScriptedServer, recording: str) -> Non
     assert asked.form()["language"] == "de"
 
 
-def test_the_model_that_says_it_transcribes_is_taken(
-    server: ScriptedServer, recording: str
+@pytest.mark.parametrize(
+    ("capabilities", "chosen"),
+    [
+        ({"whisper-chat": ["chat"], "ears": ["transcription"]}, "ears"),
+        ({"omni": ["chat", "transcription"], "ears": ["transcription"]}, "ears"),
+        ({"plain": ["chat"], "omni": ["chat", "transcription"]}, "omni"),
+        ({"plain": [], "Whisper": []}, "Whisper"),
+    ],
+)
+def test_a_model_made_for_speech_is_taken(
+    server: ScriptedServer, recording: str, capabilities: dict[str, list[str]], chosen: str
 ) -> None:
-    entries = [
-        {"id": "whisper-named-chat", "capabilities": ["chat"]},
-        {"id": "ears", "capabilities": ["transcription"]},
-    ]
+    entries = [{"id": name, "capabilities": can} for name, can in capabilities.items()]
     server.on("GET /v1/models", Answer({"data": entries}))
     assert transcribe(recording) == 0
-    assert server.asked[-1].form()["model"] == "ears"
+    assert server.asked[-1].form()["model"] == chosen
 
 
 def test_no_model_transcribes(
