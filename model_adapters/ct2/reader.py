@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ MAX_RANK = 8
 
 # Position in this list is the type's number in the file. bfloat16, which numpy lacks, is kept as
 # its bit patterns.
-TYPES = (
+TYPES: tuple[tuple[str, np.dtype[Any]], ...] = (
     ("float32", np.dtype("<f4")),
     ("int8", np.dtype("<i1")),
     ("int16", np.dtype("<i2")),

@@ -148,10 +148,11 @@ def quantised(values: NDArray[np.float32], dtype: str) -> tuple[Variable, Variab
     """Integers and their scale, as CTranslate2's converter makes them."""
     if dtype == "int16":
         scale = np.float32(1024) / np.abs(values).max()
-        stored, scales = np.rint(values * scale).astype(np.int16), np.array(scale, np.float32)
+        scales = np.array(scale, np.float32)
+        stored: NDArray[Any] = np.rint(values * scale).astype(np.int16)
     else:
         rows = np.abs(values.reshape(len(values), -1)).max(axis=1)
-        scales = np.float32(127) / np.where(rows == 0, np.float32(127), rows)
+        scales = (127 / np.where(rows == 0, 127, rows)).astype(np.float32)
         by_row = scales.reshape([-1] + [1] * (values.ndim - 1))
         stored = np.rint(values * by_row).astype(np.int8)
     return Variable(dtype, stored), Variable("float32", scales)

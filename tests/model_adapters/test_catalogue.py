@@ -24,9 +24,11 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install_fake(name: str = "whisper-base") -> Path:
     with store.locked(name, lambda: None):
-        return store.install(
-            name, {}, lambda folder: (folder / "config.json").write_text("{}") and None
-        )
+        return store.install(name, {}, write_config)
+
+
+def write_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
 
 
 def test_the_known_names() -> None:
