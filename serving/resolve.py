@@ -63,7 +63,7 @@ def _spec(request: ModelRequest, settings: ServeSettings, cpu: bool) -> ModelSpe
     else:
         _check_source(source)
         name = request.name or (Path(source).name if Path(source).is_dir() else source)
-    names = settings.served_model_name or (name,)
+    names = settings.served_model_name or request.served_names or (name,)
     if settings.media_root is not None:
         root = Path(settings.media_root)
         if not root.is_dir():

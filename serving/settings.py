@@ -64,11 +64,15 @@ _BY_NAME = {option.name: option for option in OPTIONS}
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A model as the user named it: `NAME=PATH_OR_ID` or just one of them, with own options."""
+    """A model as the user named it: `NAME=PATH_OR_ID` or just one of them, with own options.
+
+    `served_names`, where there are any, take the place of its name.
+    """
 
     name: str | None
     source: str
     options: tuple[str, ...] = ()
+    served_names: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> ModelRequest:
@@ -192,11 +196,13 @@ def _model_with_options(name: str, value: Any) -> ModelRequest:
         return ModelRequest(name, value)
     if not isinstance(value, dict) or not isinstance(value.get("model"), str):
         raise UserError(f"model {name!r} in the file needs `model: PATH_OR_ID`")
+    rest = {str(key).replace("_", "-"): option for key, option in value.items()}
+    served_names = _convert(_BY_NAME["served-model-name"], rest.pop("served-model-name", ()), name)
     options: list[str] = []
-    for key, option in value.items():
+    for key, option in rest.items():
         if key != "model":
-            options += _engine_tokens(str(key), option)
-    return ModelRequest(name, value["model"], tuple(options))
+            options += _engine_tokens(key, option)
+    return ModelRequest(name, value["model"], tuple(options), tuple(served_names))
 
 
 def _read_file(path: str) -> dict[str, Any]:

@@ -48,6 +48,12 @@ def test_what_is_no_model(source: str) -> None:
         resolve_models(settings(source), cpu=True)
 
 
+def test_names_from_the_file_take_the_place_of_its_own() -> None:
+    request = ModelRequest("eyes", "owner/name", served_names=("a", "b"))
+    (spec,) = resolve_models(ServeSettings(models=(request,)), cpu=True)
+    assert spec.names == ("a", "b")
+
+
 def test_two_models_of_one_name() -> None:
     with pytest.raises(UserError, match="two models are named 'a'"):
         resolve_models(settings("a=b/c", "a=d/e"), cpu=True)

@@ -76,6 +76,11 @@ class TestModels:
             ModelRequest("ears", "b/c", ("--dtype", "float32")),
         )
 
+    def test_several_names_for_one_model(self, file: Any) -> None:
+        config = file("models:\n  eyes: {model: b/c, served_model_name: [a, b]}\n")
+        (request,) = load(config=config).models
+        assert request == ModelRequest("eyes", "b/c", (), ("a", "b"))
+
     def test_line_replaces_those_of_the_file(self, file: Any) -> None:
         settings = load(config=file("models: [a/b]"), models=["c/d"])
         assert settings.models == (ModelRequest(None, "c/d"),)
