@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
 
-__all__ = ["LONGEST_SOUND", "Batch", "BatchMaker", "collate", "in_merge_order", "pick"]
+__all__ = [
+    "LONGEST_SOUND",
+    "Batch",
+    "BatchMaker",
+    "collate",
+    "in_merge_order",
+    "pick",
+    "stack_scenes",
+]
 
 LONGEST_SOUND: Final = 4 * RATE
 CHAT_SHARE: Final = 0.2
@@ -169,7 +177,7 @@ class BatchMaker:
                 questions[-1] = declined(rng, with_media=True)
             scenes.append(scene)
             sequences.append(self._sequence([medium], questions, printed))
-        pixels, labels = _stack(scenes)
+        pixels, labels = stack_scenes(scenes)
         return collate(
             "image", sequences, pixels=torch.from_numpy(pixels), labels=torch.from_numpy(labels)
         )
@@ -186,7 +194,7 @@ class BatchMaker:
             questions, printed = ask_about_pair(rng, pair[0], pair[1])
             scenes += pair
             sequences.append(self._sequence([medium] * 2, questions[:5], printed))
-        pixels, labels = _stack(scenes)
+        pixels, labels = stack_scenes(scenes)
         return collate(
             "pair", sequences, pixels=torch.from_numpy(pixels), labels=torch.from_numpy(labels)
         )
@@ -249,8 +257,9 @@ class BatchMaker:
         return collate("talk", sequences)
 
 
-def _stack(
+def stack_scenes(
     scenes: Sequence[ShapeScene | TextScene],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Pixels (n, 1, height, width, 3) and labels (n, 3, patches) of scenes of one size."""
     pixels = np.stack([scene.pixels for scene in scenes])[:, None]
     return pixels, np.stack([in_merge_order(scene.labels) for scene in scenes])
