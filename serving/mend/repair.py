@@ -71,10 +71,10 @@ def mend(say: Callable[[str], None] = print) -> bool:
         return _conclude(findings, say, changed=False)
     for step in steps:
         if step.action == "install-hook":
-            say("mend: torchvision is not a CPU build; it will be imported without its operators")
+            say("mend: torchvision does not fit this torch; it is used without its operators")
             install_hook(folder)
         else:
-            say(f"mend: {step.library} is not a CPU build; removing it (nothing needs it)")
+            say(f"mend: {step.library} does not fit this torch; removing it, nothing needs it")
             if not uninstall(step.library, say):
                 return False
     return _conclude(probe(), say, changed=True)

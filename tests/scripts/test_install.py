@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -93,6 +94,37 @@ def test_dependencies_alone() -> None:
 @pytest.mark.parametrize("version,refused", [((3, 10), True), ((3, 11), False), ((3, 12), False)])
 def test_old_pythons_are_refused(version: tuple[int, int], refused: bool) -> None:
     assert bool(install.python_complaint(version)) is refused
+
+
+@pytest.mark.parametrize(
+    "logged,shown",
+    [
+        ("", ""),
+        ("Collecting a==1\n  Downloading a-1.whl (3 MB)\n", "Downloading a-1.whl"),
+        ("Processing ./wheels/b-2.whl\nRequirement already satisfied: c\n", "Processing b-2.whl"),
+        ("Installing collected packages: a, b\n", "Installing"),
+    ],
+)
+def test_progress_is_the_last_step_that_pip_logged(logged: str, shown: str, tmp_path: Path) -> None:
+    log = tmp_path / "install.log"
+    log.write_text(logged)
+    assert install.last_step(log) == shown
+
+
+def test_a_folder_that_is_no_environment_is_not_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def pretend(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(install.subprocess, "run", pretend)
+    install.make_environment(tmp_path)
+    (tmp_path / "pyvenv.cfg").write_text("")
+    install.make_environment(tmp_path)
+    assert ["--clear" in command for command in asked] == [False, True]
 
 
 def pins(name: str) -> dict[str, str]:

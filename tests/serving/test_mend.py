@@ -88,9 +88,9 @@ class TestMend:
         assert removed == ["torchaudio", "torchcodec"]
         assert hook_is_current(tmp_path)
         assert [line.split(";")[0] for line in said[:3]] == [
-            "mend: torchvision is not a CPU build",
-            "mend: torchaudio is not a CPU build",
-            "mend: torchcodec is not a CPU build",
+            "mend: torchvision does not fit this torch",
+            "mend: torchaudio does not fit this torch",
+            "mend: torchcodec does not fit this torch",
         ]
         assert "torchvision 0.28.0+cu130 without operators" in said[-1]
 
