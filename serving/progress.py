@@ -58,4 +58,4 @@ def _example(address: str, models: ModelTable, needs_key: bool) -> list[str]:
                 f"    -d '{json.dumps(body)}'",
             ]
     name = next(name for name, _, _ in models.ready())
-    return [f"  sensorium transcribe --url {address} --model {name} speech.wav"]
+    return [f"  sensorium transcribe --url {address} --model {name} RECORDING.wav"]

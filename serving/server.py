@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -14,9 +16,10 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import uvicorn
 
-from sensorium.serving.engine.arguments import ModelSpec
+from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
 from sensorium.serving.engine.environment import prepare_environment
-from sensorium.serving.engine.log import EngineLog
+from sensorium.serving.engine.log import EngineLog, one_line
+from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.errors import EngineStartError, SensoriumError, UserError
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.auth import KeyRing
@@ -33,8 +36,10 @@ def serve(settings: ServeSettings) -> int:
     """Serve until told to stop; see `sensorium serve --help`."""
     cpu = _on_cpu(settings)
     specs = resolve_models(settings, cpu=cpu)
-    prepare_environment(cpu=cpu, log_level=settings.log_level)
+    eager = not any(COMPILATION_OPTIONS & option_names(spec.options) for spec in specs)
+    prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
     listener = _listen(settings.host, settings.port)
+    atexit.register(_kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
         server = _Server(settings, specs, listener, progress=Progress(sys.stderr), log=log, cpu=cpu)
         return asyncio.run(server.run())
@@ -141,8 +146,8 @@ class _Server:
         self._signals += 1
         if self._signals > 1:
             self._progress.line("second signal: stopping at once")
-            self._log.close()
-            _end_process_group()
+            _kill_children()
+            os._exit(1)
         self._state.draining = True
         self._stopping.set()
 
@@ -151,10 +156,9 @@ class _Server:
 
         names = ", ".join(spec.names[0] for spec in self._specs)
         with self._progress.stage(f"importing vLLM for {names}"):
-            await asyncio.to_thread(import_vllm)
-        async with asyncio.TaskGroup() as group:
-            for spec, slot in zip(self._specs, self._state.models.slots, strict=True):
-                group.create_task(self._load_one(spec, slot))
+            await in_daemon_thread(import_vllm, "import-vllm")
+        pairs = zip(self._specs, self._state.models.slots, strict=True)
+        await asyncio.gather(*(self._load_one(spec, slot) for spec, slot in pairs))
         self._log.release(show=False)
         self._progress.ready(self._address(), self._state.models, self._settings.api_key)
 
@@ -170,7 +174,8 @@ class _Server:
                 raise
             except Exception as error:
                 self._log.release(show=True)
-                cause = self._log.cause() or f"{type(error).__name__}: {error}"
+                in_engine = "Engine core initialization failed" in str(error)
+                cause = (self._log.cause() if in_engine else None) or one_line(error)
                 raise EngineStartError(f"model {slot.name!r} did not load: {cause}") from error
         self._state.metrics.load_seconds.labels(slot.name).set(time.monotonic() - began)
 
@@ -197,13 +202,11 @@ class _Server:
         self._log.hold()  # an engine that is told to end complains of having ended
         models = [slot.model for slot in self._state.models.slots if slot.model is not None]
         await asyncio.gather(*(model.stop() for model in models))
+        _kill_children()
         self._progress.line("stopped")
 
 
-def _end_process_group() -> None:
-    """End engine processes and ourselves without waiting for anything."""
-    import multiprocessing
-
+def _kill_children() -> None:
+    """End engines that were still loading; Python would wait for them at exit."""
     for child in multiprocessing.active_children():
         child.kill()
-    os._exit(1)

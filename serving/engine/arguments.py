@@ -10,10 +10,12 @@ from typing import NoReturn
 
 from sensorium.serving.errors import UserError
 
-__all__ = ["ModelSpec", "default_options", "option_names", "parse_arguments"]
+__all__ = ["COMPILATION_OPTIONS", "ModelSpec", "default_options", "option_names", "parse_arguments"]
 
 # vLLM's defaults are 999 items a prompt and 4 GiB of processed media kept per model.
 _MEDIA_LIMITS = {"image": 16, "video": 4, "audio": 8}
+# Options by which a user asks for compilation, which is off on CPU otherwise.
+COMPILATION_OPTIONS = frozenset({"no-enforce-eager", "compilation-config", "optimization-level"})
 _PROCESSOR_CACHE_GB = "1"
 _MOST_KV_CACHE = 4 << 30
 
@@ -53,7 +55,7 @@ def default_options(given: set[str], *, cpu: bool, memory_bytes: int) -> list[st
         tokens += ["--mm-processor-cache-gb", _PROCESSOR_CACHE_GB]
     if not cpu:
         return tokens
-    if not given & {"enforce-eager", "no-enforce-eager", "compilation-config"}:
+    if "enforce-eager" not in given and not given & COMPILATION_OPTIONS:
         tokens.append("--enforce-eager")
     if "block-size" not in given:
         tokens += ["--block-size", "32"]

@@ -11,7 +11,11 @@ __all__ = ["prepare_environment"]
 
 
 def prepare_environment(
-    environment: MutableMapping[str, str] = os.environ, *, cpu: bool, log_level: str = "WARNING"
+    environment: MutableMapping[str, str] = os.environ,
+    *,
+    cpu: bool,
+    eager: bool = True,
+    log_level: str = "WARNING",
 ) -> None:
     """Set what the engine needs, leaving alone whatever the user has set.
 
@@ -42,5 +46,9 @@ def prepare_environment(
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         }
+    if cpu and eager:
+        # vLLM compiles small parts of its sampler even then: 17 s in the first request that
+        # asks for log-probabilities.
+        defaults["TORCHDYNAMO_DISABLE"] = "1"
     for name, value in defaults.items():
         environment.setdefault(name, value)

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from types import TracebackType
 
-__all__ = ["EngineLog", "find_cause"]
+__all__ = ["EngineLog", "find_cause", "one_line"]
 
 _KEPT_LINES = 400
 _SETTLE_SECONDS = 0.3
@@ -34,6 +34,14 @@ def find_cause(lines: list[str]) -> str | None:
         if found and not _UNHELPFUL.search(line):
             return f"{found.group(1).rpartition('.')[2]}: {found.group(2).strip()}"[:600]
     return None
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message in one line; of pydantic's reports the part that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("Value error, ")]
+    text = told[0].removeprefix("Value error, ") if told else " ".join(lines)
+    return f"{type(error).__name__}: {text.partition(' [type=')[0]}"[:600]
 
 
 class EngineLog:

@@ -19,6 +19,7 @@ from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.connector import register_media_connector
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
+from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.http.validation import answer_validation_error
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
@@ -86,7 +87,9 @@ class VllmModel:
 
 async def start_model(spec: ModelSpec, *, cpu: bool, memory_bytes: int) -> VllmModel:
     """Load a model; several may be started side by side. Blocks no event loop."""
-    args, engine, metrics = await asyncio.to_thread(_start_engine, spec, cpu, memory_bytes)
+    args, engine, metrics = await in_daemon_thread(
+        lambda: _start_engine(spec, cpu, memory_bytes), f"start-{spec.names[0]}"
+    )
     model = VllmModel(args, engine, metrics)
     await model.attach_app()
     return model

@@ -70,7 +70,7 @@ class SensoriumApp:
             await exchange.fail(error, receive)
         except ClientGoneError:
             pass
-        except Exception:  # noqa: BLE001 - the boundary: whatever it was, the client gets an answer
+        except Exception:  # the boundary: whatever it was, the client gets an answer
             _LOG.exception("request %s failed", exchange.request_id)
             if exchange.status != _CLIENT_LEFT:
                 raise  # the answer has begun; closing the connection is all that is left

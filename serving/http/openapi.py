@@ -9,6 +9,7 @@ from sensorium.serving.models import MODEL_ROUTES, ModelTable
 
 __all__ = ["merged_openapi"]
 
+_URL_ENCODED = "application/x-www-form-urlencoded"
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -43,7 +44,15 @@ def merged_openapi(own: dict[str, Any], models: ModelTable) -> dict[str, Any]:
     for operations in merged["paths"].values():
         for operation in operations.values():
             _describe_errors(operation)
+            _describe_form(operation)
     return merged
+
+
+def _describe_form(operation: dict[str, Any]) -> None:
+    """Name the encoding of forms that hold a file; FastAPI sees vLLM's model of one and guesses."""
+    content = operation.get("requestBody", {}).get("content", {})
+    if _URL_ENCODED in content:
+        content["multipart/form-data"] = content.pop(_URL_ENCODED)
 
 
 def _describe_errors(operation: dict[str, Any]) -> None:

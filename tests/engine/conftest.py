@@ -7,10 +7,10 @@ from pathlib import Path
 
 import openai
 import pytest
-from tests.kit.live_server import LiveServer
-from tests.kit.tiny_whisper import write_tiny_whisper
 
 from sensorium.model_adapters import catalogue
+from tests.kit.live_server import LiveServer
+from tests.kit.tiny_whisper import write_tiny_whisper
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,9 @@ class LiveServer:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.output()}")
+                raise RuntimeError(
+                    f"the server ended with {self.process.returncode}:\n{self.output()}"
+                )
             if not self.url and mark in self.output():
                 self.url = self.output().partition(mark)[2].split()[0]
             if self.url and callable(done) and done():

@@ -6,7 +6,7 @@ import pytest
 
 from sensorium.serving.engine.arguments import default_options, option_names
 from sensorium.serving.engine.environment import prepare_environment
-from sensorium.serving.engine.log import find_cause
+from sensorium.serving.engine.log import find_cause, one_line
 from sensorium.serving.engine.plugin import GROUP_VARIABLE, register
 
 
@@ -52,6 +52,12 @@ class TestEnvironment:
         assert environment["VLLM_MEDIA_CONNECTOR"] == "sensorium"
         assert environment["VLLM_NO_USAGE_STATS"] == "1"
 
+    @pytest.mark.parametrize(("cpu", "eager"), [(True, True), (True, False), (False, True)])
+    def test_dynamo_is_off_only_where_nothing_is_compiled(self, cpu: bool, eager: bool) -> None:
+        environment: dict[str, str] = {}
+        prepare_environment(environment, cpu=cpu, eager=eager)
+        assert ("TORCHDYNAMO_DISABLE" in environment) == (cpu and eager)
+
     def test_threads_are_left_alone_on_cuda(self) -> None:
         environment: dict[str, str] = {}
         prepare_environment(environment, cpu=False, log_level="info")
@@ -81,6 +87,12 @@ class TestCause:
     def test_module_names_are_dropped(self) -> None:
         line = "torch.OutOfMemoryError: CUDA out of memory.\n"
         assert find_cause([line]) == "OutOfMemoryError: CUDA out of memory."
+
+    def test_pydantic_reports_are_cut_to_what_they_say(self) -> None:
+        report = (
+            "1 validation error for ModelConfig\n  Value error, no such model [type=value_error]"
+        )
+        assert one_line(ValueError(report)) == "ValueError: no such model"
 
     def test_nothing_found(self) -> None:
         assert find_cause(["INFO all is well", "Loading: 100%"]) is None

@@ -1,0 +1,116 @@
+"""The server as a process: loading, keys, drain, signals, failed starts."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.kit.live_server import LiveServer
+
+pytestmark = pytest.mark.engine
+
+HEADERS = {"Authorization": "Bearer sesame"}
+HELLO = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server of this module's own, with a key; its last test ends it."""
+    log = tmp_path_factory.mktemp("own") / "log"
+    with LiveServer(["demo", "--api-key", "sesame", "--drain-timeout", "60"], log) as live:
+        yield live
+
+
+def test_1_while_loading(own: LiveServer) -> None:
+    url = own.wait_listening()
+    answer = httpx.post(f"{url}/v1/chat/completions", json=HELLO, headers=HEADERS)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["error"]["code"] == "model_loading"
+    assert httpx.get(f"{url}/health/live").status_code == 200
+    assert httpx.get(f"{url}/health/ready").status_code == 503
+
+
+def test_2_keys(own: LiveServer) -> None:
+    url = own.wait_ready()
+    for path in ("/v1/models", "/tokenize", "/docs", "/metrics", "/v1/chat/completions"):
+        assert httpx.get(url + path).status_code == 401
+        assert httpx.get(url + path, headers={"Authorization": "Bearer x"}).status_code == 401
+    answer = httpx.post(f"{url}/v1/chat/completions", json=HELLO, headers=HEADERS, timeout=30)
+    assert answer.status_code == 200
+    assert "curl" in own.output()
+    assert "loading demo: done in" in own.output()
+
+
+def test_3_drain(own: LiveServer) -> None:
+    url = own.wait_ready()
+    tokens: list[str] = []
+    begun = threading.Event()
+
+    def stream() -> None:
+        body = {**HELLO, "stream": True, "ignore_eos": True, "max_completion_tokens": 400}
+        with httpx.stream(
+            "POST", f"{url}/v1/chat/completions", json=body, headers=HEADERS, timeout=60
+        ) as answer:
+            for line in answer.iter_lines():
+                begun.set()
+                tokens.append(line)
+
+    reading = threading.Thread(target=stream)
+    reading.start()
+    assert begun.wait(30)
+    own.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while httpx.get(f"{url}/health/ready").status_code == 200 and time.monotonic() < deadline:
+        time.sleep(0.02)  # polling another process
+    assert httpx.get(f"{url}/health/ready").json()["status"] == "draining"
+    refused = httpx.post(f"{url}/v1/chat/completions", json=HELLO, headers=HEADERS)
+    assert refused.status_code == 503
+    reading.join(60)
+    assert "data: [DONE]" in tokens
+    assert own.process.wait(30) == 0
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    with LiveServer(["demo"], tmp_path / "log") as live:
+        live.wait_listening()
+        live.process.send_signal(signal.SIGTERM)
+        live.process.send_signal(signal.SIGINT)
+        assert live.process.wait(15) in {0, 1}
+
+
+def test_a_checkpoint_that_does_not_load(tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["NoSuchModel"], "model_type": "no"}')
+    with LiveServer([f"broken={folder}"], tmp_path / "log") as live:
+        assert live.process.wait(120) == 1
+        last = live.output().strip().splitlines()[-1]
+    assert last.startswith("sensorium serve: model 'broken' did not load: ")
+
+
+def test_an_option_the_engine_does_not_know(tmp_path: Path) -> None:
+    with LiveServer(["demo", "--no-such-option", "3"], tmp_path / "log") as live:
+        assert live.process.wait(120) == 2
+        assert "no-such-option" in live.output().strip().splitlines()[-1]
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-P", "-m", "sensorium.serving", "serve", "demo", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "choose another --port" in done.stderr
