@@ -21,6 +21,9 @@ TRANSCRIBE: Final = (
     "What did they say?",
     "What does the person say?",
     "What is in the audio?",
+    # vLLM's transcriptions endpoint asks in these words.
+    "Transcribe this audio.",
+    "Transcribe this audio into English.",
 )
 DIGIT_COUNT: Final = (
     "How many digits are spoken?",
@@ -53,7 +56,12 @@ SWEEP: Final = (
 )
 PITCH: Final = ("Is it high or low?", "Is the pitch high or low?", "Is the sound high or low?")
 IS_SPEECH: Final = ("Is this speech?", "Is someone speaking?")
-NO_SPEECH: Final = ("Transcribe the audio.", "What is said?", "What does the speaker say?")
+NO_SPEECH: Final = (
+    "Transcribe the audio.",
+    "Transcribe this audio.",
+    "What is said?",
+    "What does the speaker say?",
+)
 
 
 def written(words: str) -> str:

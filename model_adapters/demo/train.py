@@ -31,7 +31,7 @@ __all__ = ["Settings", "configure", "curriculum", "rate_at", "run"]
 OTHER_KINDS: Final = {"sound": 0.42, "clip": 0.30, "pair": 0.12, "talk": 0.10, "image": 0.06}
 SIZE_SHARES: Final = {"image": 1.0, "sound": 1.0, "clip": 0.25, "pair": 0.4, "talk": 0.7}
 LOSS_WEIGHTS: Final = {"image": 1.0, "sound": 0.8, "clip": 0.8, "pair": 0.5, "talk": 0.3}
-LOG_EVERY, SAVE_EVERY = 25, 200
+LOG_EVERY, SAVE_EVERY = 25, 50
 
 
 @dataclass(frozen=True)
