@@ -24,7 +24,7 @@ from sensorium.serving.http.validation import answer_validation_error
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
-_STOP_SECONDS = 5
+_STOP_SECONDS = 2
 _CAPABILITIES = {
     "generate": ("chat", "completions"),
     "transcription": ("transcription",),

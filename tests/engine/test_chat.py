@@ -166,7 +166,8 @@ class TestOptions:
             "required": ["side"],
             "additionalProperties": False,
         }
-        tool = {"type": "function", "function": {"name": "turn", "parameters": parameters}}
+        turn = {"name": "turn", "strict": True, "parameters": parameters}
+        tool = {"type": "function", "function": turn}
         answer = ask(
             demo_client,
             "Which way?",
