@@ -53,7 +53,8 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
         return
     group.add_argument(
         f"--{option.name}",
-        action="append" if option.many else "store",
+        action="extend" if option.many else "store",
+        nargs="+" if option.many else None,
         metavar=option.metavar or option.name.rpartition("-")[2].upper(),
         default=argparse.SUPPRESS,
         help=text,
