@@ -48,7 +48,7 @@ def record(rng: random.Random, signal: Signal) -> Signal:
     """The signal as another room and microphone would have it.
 
     Changes speed and pitch together by up to 15 %, adds silence at both ends, a tilt of the
-    spectrum, one echo, gain and white noise, each only sometimes.
+    spectrum, a telephone's narrow band, one echo, gain and white noise, each only sometimes.
     """
     heard = signal
     if rng.random() < 0.6:
@@ -57,6 +57,9 @@ def record(rng: random.Random, signal: Signal) -> Signal:
     if rng.random() < 0.3:
         tilt = np.float32(rng.uniform(-0.5, 0.5))
         heard = heard + tilt * np.concatenate([np.zeros(1, np.float32), heard[:-1]])
+    if rng.random() < 0.2:
+        narrow = rng.uniform(7000, 11_000)
+        heard = resample(resample(heard, RATE, narrow), narrow, RATE)
     if rng.random() < 0.2:
         delay = int(rng.uniform(0.01, 0.04) * RATE)
         echo = np.zeros_like(heard)
