@@ -45,7 +45,8 @@ ENV PATH=/opt/sensorium/bin:$PATH \
     OMP_WAIT_POLICY=PASSIVE \
     GOMP_SPINCOUNT=0 \
     SENSORIUM_HOME=/var/lib/sensorium \
-    HF_HOME=/var/lib/sensorium/huggingface
+    HF_HOME=/var/lib/sensorium/huggingface \
+    VLLM_CACHE_ROOT=/var/lib/sensorium/vllm
 USER 10001
 WORKDIR /var/lib/sensorium
 VOLUME /var/lib/sensorium
@@ -67,7 +68,8 @@ RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     && install --directory --owner sensorium --group sensorium /var/lib/sensorium
 ENV PYTHONSAFEPATH=1 \
     SENSORIUM_HOME=/var/lib/sensorium \
-    HF_HOME=/var/lib/sensorium/huggingface
+    HF_HOME=/var/lib/sensorium/huggingface \
+    VLLM_CACHE_ROOT=/var/lib/sensorium/vllm
 USER 10001
 WORKDIR /var/lib/sensorium
 VOLUME /var/lib/sensorium
