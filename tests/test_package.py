@@ -28,7 +28,8 @@ LIST_HEAVY = f"; print([name for name in {HEAVY!r} if name in sys.modules])"
 
 def python(code: str, *arguments: str, **environment: str) -> str:
     """Run `code` in the repository's root, where the folder `kernels` lies; return its output."""
-    settings = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "80", **environment}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SENSORIUM_")}
+    settings = {**inherited, "PYTHONSAFEPATH": "1", "COLUMNS": "80", **environment}
     start = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(
         start, check=True, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=120
