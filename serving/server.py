@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
@@ -41,7 +40,8 @@ def serve(settings: ServeSettings) -> int:
     listener = _listen(settings.host, settings.port)
     atexit.register(_kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
-        server = _Server(settings, specs, listener, progress=Progress(sys.stderr), log=log, cpu=cpu)
+        progress = Progress(log.terminal)
+        server = _Server(settings, specs, listener, progress=progress, log=log, cpu=cpu)
         return asyncio.run(server.run())
 
 
@@ -72,6 +72,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)
     except (OSError, OverflowError) as error:
         listener.close()
         raise UserError(f"cannot listen on {host}:{port}: {error}; choose another --port") from None
@@ -189,12 +190,12 @@ class _Server:
         running = len(self._state.running)
         if running:
             seconds = self._settings.drain_timeout
-            self._progress.line(f"stopping: {running} requests may finish within {seconds:g} s")
+            self._progress.line(f"stopping: {_requests(running)} may finish within {seconds:g} s")
         try:
             await asyncio.wait_for(self._state.drained(), self._settings.drain_timeout)
         except TimeoutError:
             cut = len(self._state.running)
-            self._progress.line(f"drain timeout: {cut} requests were cut off")
+            self._progress.line(f"drain timeout: {_requests(cut)} cut off")
 
     async def _close(self, http: asyncio.Task[None]) -> None:
         self._http.should_exit = True
@@ -204,6 +205,10 @@ class _Server:
         await asyncio.gather(*(model.stop() for model in models))
         _kill_children()
         self._progress.line("stopped")
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'s' if count != 1 else ''}"
 
 
 def _kill_children() -> None:

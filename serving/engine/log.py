@@ -11,14 +11,15 @@ import os
 import re
 import sys
 import threading
-import time
 from collections import deque
 from types import TracebackType
+from typing import TextIO
 
 __all__ = ["EngineLog", "find_cause", "one_line"]
 
 _KEPT_LINES = 400
-_SETTLE_SECONDS = 0.3
+_SETTLE_SECONDS = 1.0
+_MARK = b"\x00 all that was written before this has been read\n"
 _CAUSE = re.compile(
     r"^(?:\(.*?\) )?(?:ERROR [^\]]*\] ?)?\s*((?:\w+\.)*\w*(?:Error|Exception)): (.+)$"
 )
@@ -47,7 +48,7 @@ def one_line(error: BaseException) -> str:
 class EngineLog:
     """Context in which descriptor 2 (and 1) of this process and its children are watched.
 
-    `sys.stderr` keeps writing to the terminal directly, so our own lines are not in the log.
+    `terminal` writes past the pipe: what is written there is neither held back nor kept.
     """
 
     def __init__(self, *, hold: bool = False) -> None:
@@ -56,6 +57,9 @@ class EngineLog:
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._saved: list[tuple[int, int]] = []
         self._reader: threading.Thread | None = None
+        self._settled = threading.Event()
+        self._write_end = -1
+        self.terminal: TextIO = sys.stderr
 
     def __enter__(self) -> EngineLog:
         sys.stdout.flush()
@@ -63,10 +67,10 @@ class EngineLog:
         read_end, write_end = os.pipe()
         self._saved = [(number, os.dup(number)) for number in (1, 2)]
         terminal = self._saved[1][1]
-        sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1)
+        self.terminal = os.fdopen(os.dup(terminal), "w", buffering=1)
         for number in (1, 2):
             os.dup2(write_end, number)
-        os.close(write_end)
+        self._write_end = write_end
         self._reader = threading.Thread(
             target=self._pass_on, args=(read_end, terminal), name="engine-log", daemon=True
         )
@@ -81,8 +85,17 @@ class EngineLog:
     ) -> None:
         self.close()
 
+    def _settle(self) -> None:
+        """Wait until all that has been written has come out of the pipe."""
+        self._settled.clear()
+        os.write(self._write_end, _MARK)
+        self._settled.wait(_SETTLE_SECONDS)
+
     def close(self) -> None:
         """Give the descriptors back."""
+        if not self._saved:
+            return
+        self._settle()
         for number, saved in self._saved:
             os.dup2(saved, number)
         self._saved = []
@@ -93,9 +106,10 @@ class EngineLog:
 
     def release(self, *, show: bool) -> None:
         """Pass lines on from now; `show` writes those held back first."""
+        self._settle()
         if self._held and show:
-            time.sleep(_SETTLE_SECONDS)  # what a dying process wrote last is still in the pipe
-            sys.stderr.writelines(self._lines)
+            self.terminal.writelines(self._lines)
+            self.terminal.flush()
         self._held = False
 
     def cause(self) -> str | None:
@@ -105,6 +119,9 @@ class EngineLog:
     def _pass_on(self, read_end: int, terminal: int) -> None:
         with os.fdopen(read_end, "rb", closefd=True) as pipe:
             for line in pipe:
+                if line == _MARK:
+                    self._settled.set()
+                    continue
                 if not self._held:
                     os.write(terminal, line)
                 self._lines.append(line.decode("utf-8", "replace"))

@@ -11,10 +11,10 @@ from sensorium.serving.engine.log import EngineLog
 with EngineLog(hold=True) as log:
     os.write(2, b"noise of the engine\\n")
     os.write(1, b"ValueError: the cause\\n")
-    print("ours", file=sys.stderr, flush=True)
+    print("ours", file=log.terminal, flush=True)
     log.release(show={show})
     os.write(2, b"after the release\\n")
-    print("cause:", log.cause(), file=sys.stderr, flush=True)
+    print("cause:", log.cause(), file=log.terminal, flush=True)
 os.write(2, b"after the end\\n")
 """
 
