@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 def plan(*arguments: str, folder: Path = ROOT) -> str:
     """The commands that make would run in `folder`."""
     start = ["make", "--no-print-directory", "--dry-run", *arguments]
-    return subprocess.run(start, check=True, cwd=folder, capture_output=True, text=True).stdout
+    return subprocess.run(
+        start, check=True, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture
