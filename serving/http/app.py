@@ -28,6 +28,7 @@ from sensorium.serving.errors import (
 from sensorium.serving.http.body import ClientGoneError, form_field, parse_json, read_body
 from sensorium.serving.http.forward import forward
 from sensorium.serving.http.own import build_own_app
+from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.media.origin import FIELD_OF_URL
 from sensorium.serving.media.parts import check_chat
@@ -72,6 +73,8 @@ class SensoriumApp:
             pass
         except Exception:  # the boundary: whatever it was, the client gets an answer
             _LOG.exception("request %s failed", exchange.request_id)
+            if exchange.complete:
+                return  # Starlette raises again after it has answered 500
             if exchange.status != _CLIENT_LEFT:
                 raise  # the answer has begun; closing the connection is all that is left
             await exchange.fail(RequestError("Internal server error"), receive)
@@ -111,10 +114,13 @@ class SensoriumApp:
         if path not in MODEL_ROUTES:
             capability = "chat"
         exchange.model, model = self.state.models.find(name, capability)
-        if parsed is not None and path == "/v1/chat/completions":
-            checked = check_chat(parsed, model.media_limits)
-            FIELD_OF_URL.set(checked.field_of_url)
-            if checked.changed:
+        if parsed is not None:
+            changed = mend_request(path, parsed)
+            if path == "/v1/chat/completions":
+                checked = check_chat(parsed, model.media_limits)
+                FIELD_OF_URL.set(checked.field_of_url)
+                changed |= checked.changed
+            if changed:
                 body = json.dumps(parsed).encode()
         await forward(model.app, exchange.scope, receive, exchange.send, body)
 
@@ -137,6 +143,7 @@ class _Exchange:
         self.route = "/v1/models" if scope["path"].startswith("/v1/models") else "other"
         self.model = ""
         self.status = _CLIENT_LEFT
+        self.complete = False
         self.send = self._sender(send)
 
     def set_header(self, name: str, value: str) -> None:
@@ -151,6 +158,8 @@ class _Exchange:
                 headers["x-request-id"] = self.request_id
                 message = {**message, "headers": headers.raw}
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                self.complete = True
 
         return send_with_id
 

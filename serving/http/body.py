@@ -14,6 +14,10 @@ from sensorium.serving.errors import BadRequestError, PayloadTooLargeError
 __all__ = ["ClientGoneError", "form_field", "parse_json", "read_body", "replay"]
 
 
+# Pairs are well, and json.dumps writes them for every emoji; a half can be neither sent nor logged.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 class ClientGoneError(Exception):
     """The client closed the connection before its request was read."""
 
@@ -67,7 +71,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise BadRequestError("The request has no body; send a JSON object")
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body.decode("utf-8-sig"))
+        if _SURROGATE.search(body):
+            json.dumps(parsed, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise BadRequestError(
             f"The request body is not valid JSON: {error.msg} at line {error.lineno}, "
@@ -76,6 +82,11 @@ def parse_json(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise BadRequestError(
             f"The request body is not valid UTF-8: {error.reason} at byte {error.start}"
+        ) from None
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise BadRequestError(
+            f"The request body holds {half}, half of a surrogate pair, which is no character"
         ) from None
     except RecursionError:
         raise BadRequestError("The request body nests too deeply") from None

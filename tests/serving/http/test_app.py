@@ -250,6 +250,19 @@ class TestTranslation:
         assert answer.status_code == 500
         assert error_of(answer)["type"] == "server_error"
 
+    async def test_a_fault_after_the_answer_changes_nothing(self, serve: Any) -> None:
+        model = FakeModel()
+        answering = model.app
+
+        async def fails_late(*given: Any) -> None:
+            await answering(*given)
+            raise KeyError("late")
+
+        model.app = fails_late  # type: ignore[method-assign, assignment]
+        async with serve(eyes=model) as client:
+            answer = await client.post(CHAT, json=chat())
+        assert answer.status_code == 200
+
 
 class TestLifecycle:
     async def test_draining_refuses_new_and_finishes_old(self) -> None:
