@@ -145,7 +145,7 @@ class TestVerdict:
         assert (made.remedy or "").endswith(f"pip install --force-reinstall {shown}")
 
     @pytest.mark.parametrize(
-        "available,status", [(2, Status.BROKEN), (4, Status.NOTE), (8, Status.OK)]
+        "available,status", [(2, Status.BROKEN), (3, Status.NOTE), (8, Status.OK)]
     )
     def test_memory(self, available: int, status: Status) -> None:
         memory = Memory(total=16 * GIB, available=available * GIB)
