@@ -48,6 +48,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("drain-timeout", "seconds running requests get after SIGTERM", float, 30.0, "SECONDS"),
     Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
     Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
+    Option("allow-private-media", "fetch media from private addresses too", bool, False),
     Option("log-level", "debug, info, warning or error", default="warning", metavar="LEVEL"),
     Option("served-model-name", "names the model answers to", metavar="NAME", many=True),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
@@ -98,6 +99,7 @@ class ServeSettings:
     drain_timeout: float = 30.0
     max_body_mb: float = 100.0
     media_root: str | None = None
+    allow_private_media: bool = False
     log_level: str = "warning"
     served_model_name: tuple[str, ...] = ()
     engine_options: tuple[str, ...] = field(default=())

@@ -1,8 +1,9 @@
-"""How the engine's front end loads media: vLLM's loader with errors a client can act on.
+"""How the engine's front end loads media: vLLM's loaders behind our own fetching and errors.
 
-Stock vLLM 0.32 answers 500 for an address that does not answer and 501 for a data URL that is not
-base64, and never says which part of the request was at fault. The registry used here is vLLM's
-official seam (`MEDIA_CONNECTOR_REGISTRY`, chosen by `VLLM_MEDIA_CONNECTOR`).
+Stock vLLM 0.32 fetches any address a client names, answers 500 for one that does not answer and 501
+for a data URL that is not base64, and never says which part of the request was at fault. The
+registry used here is vLLM's official seam (`MEDIA_CONNECTOR_REGISTRY`, chosen by
+`VLLM_MEDIA_CONNECTOR`).
 """
 
 from __future__ import annotations
@@ -10,25 +11,33 @@ from __future__ import annotations
 import asyncio
 import binascii
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
 from sensorium.serving.media.origin import field_of
 
 __all__ = ["register_media_connector"]
 
 _T = TypeVar("_T")
-_DEADLINE_SECONDS = 30
 
 
-def register_media_connector() -> None:
-    """Make the connector known to vLLM as `sensorium`; harmless when called again."""
-    import aiohttp
+def register_media_connector(policy: FetchPolicy | None = None) -> None:
+    """Make the connector known to vLLM as `sensorium`; harmless when called again.
+
+    `policy` says which addresses media may be fetched from (default: public ones only).
+    """
     from PIL import Image
     from vllm.exceptions import VLLMError, VLLMValidationError
-    from vllm.multimodal.media.connector import MEDIA_CONNECTOR_REGISTRY, MediaConnector
+    from vllm.multimodal.media.connector import (
+        MEDIA_CONNECTOR_REGISTRY,
+        MediaConnector,
+        global_thread_pool,
+    )
 
     if "sensorium" in MEDIA_CONNECTOR_REGISTRY.name2class:
         return
+    allowed = policy or FetchPolicy()
 
     class MediaError(VLLMValidationError):
         """A medium that could not be loaded; names the part of the request it stood in."""
@@ -36,7 +45,6 @@ def register_media_connector() -> None:
         def __str__(self) -> str:
             return str(self.args[0])
 
-    unreachable = (aiohttp.ClientError, TimeoutError, ConnectionError)
     undecodable = (
         ValueError,
         OSError,
@@ -51,11 +59,9 @@ def register_media_connector() -> None:
 
     async def explained(kind: str, url: str, loading: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                return await loading
-        except unreachable as error:
-            reason = str(error) or f"no answer within {_DEADLINE_SECONDS} s"
-            message = f"Could not fetch the {kind} from {_shown(url)}: {reason}"
+            return await loading
+        except MediaFetchError as error:
+            message = f"Could not fetch the {kind} from {_shown(url)}: {error}"
             raise MediaError(message, parameter=field_of(url)) from error
         except undecodable as error:
             verb = "decode" if url[:5].lower() == "data:" else "load"
@@ -64,7 +70,18 @@ def register_media_connector() -> None:
 
     @MEDIA_CONNECTOR_REGISTRY.register("sensorium")
     class SensoriumMediaConnector(MediaConnector):
-        """vLLM's connector; every failure becomes a 400 that names the part."""
+        """vLLM's connector with our fetching; every failure is a 400 that names the part."""
+
+        async def load_from_url_async(
+            self, url: str, media_io: Any, *, fetch_timeout: int | None = None
+        ) -> Any:
+            if not url[:5].lower().startswith("http"):
+                return await super().load_from_url_async(url, media_io)
+            most = min(allowed.max_bytes, media_io.get_max_bytes() or allowed.max_bytes)
+            domains = frozenset(name.lower() for name in self.allowed_media_domains)
+            content = await fetch(url, replace(allowed, domains=domains, max_bytes=most))
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(global_thread_pool, media_io.load_bytes, content)
 
         async def fetch_image_async(self, image_url: str, **kwargs: Any) -> Any:
             return await explained(

@@ -21,6 +21,7 @@ from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.http.validation import answer_validation_error
+from sensorium.serving.media.fetch import FetchPolicy
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
@@ -32,11 +33,14 @@ _CAPABILITIES = {
 }
 
 
-def import_vllm() -> bool:
-    """Import vLLM with our seams in place (seconds); True when it runs on the CPU."""
+def import_vllm(policy: FetchPolicy | None = None) -> bool:
+    """Import vLLM with our seams in place (seconds); True when it runs on the CPU.
+
+    `policy` says where media may be fetched from.
+    """
     from vllm.platforms import current_platform
 
-    register_media_connector()
+    register_media_connector(policy)
     resample_without_torchaudio()
     return bool(current_platform.is_cpu())
 
