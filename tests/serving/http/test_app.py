@@ -263,6 +263,23 @@ class TestTranslation:
             answer = await client.post(CHAT, json=chat())
         assert answer.status_code == 200
 
+    async def test_a_stream_that_fails_ends_with_an_error(self) -> None:
+        model = FakeModel()
+
+        async def fails_midway(scope: Any, receive: Any, send: Any) -> None:
+            headers = [(b"content-type", b"text/event-stream")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            chunk = {"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True}
+            await send(chunk)
+            raise KeyError("midway")
+
+        model.app = fails_midway  # type: ignore[method-assign, assignment]
+        async with client_of(server_state(eyes=model)) as client:
+            answer = await client.post(CHAT, json=chat())
+        first, second = answer.text.split("\n\n", 1)
+        assert first == "data: 1"
+        assert json.loads(second[6:])["error"]["type"] == "server_error"
+
 
 class TestLifecycle:
     async def test_draining_refuses_new_and_finishes_old(self) -> None:
