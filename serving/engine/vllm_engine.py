@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
-from sensorium.serving.engine.connector import register_media_connector
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
@@ -40,7 +39,10 @@ def import_vllm(policy: FetchPolicy | None = None) -> bool:
     """
     from vllm.platforms import current_platform
 
-    register_media_connector(policy)
+    # The registry knows the connector once its module is imported.
+    from sensorium.serving.engine.connector import SensoriumMediaConnector
+
+    SensoriumMediaConnector.policy = policy or FetchPolicy()
     resample_without_torchaudio()
     return bool(current_platform.is_cpu())
 
