@@ -13,7 +13,7 @@ import pytest
 
 from tests.conformance.live import KEY, Conformance, report_counts
 
-EXAMPLES_PER_OPERATION = 60
+EXAMPLES_PER_OPERATION = 40
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
