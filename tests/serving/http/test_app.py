@@ -105,6 +105,13 @@ class TestRouting:
         assert one["id"] == "org/eyes"
         assert one["media_limits"] == {"image": 2}
 
+    async def test_description_holds_our_endpoints_and_the_models(self, serve: Any) -> None:
+        async with serve(eyes=FakeModel()) as client:
+            paths = (await client.get("/openapi.json")).json()["paths"]
+        assert {CHAT, "/v1/models", "/health/ready", "/metrics"} <= set(paths)
+        assert "503" in paths["/health/ready"]["get"]["responses"]
+        assert "default" in paths[CHAT]["post"]["responses"]
+
 
 class TestIdentity:
     async def test_request_id_is_taken(self, serve: Any) -> None:
