@@ -148,7 +148,7 @@ _TABLE = Registry()
 # The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
 _TABLE.add(_family("llava", "llava"))
 _TABLE.add(_family("llava-next", "llava_next", *_LLAVA, when={"image_aspect_ratio": ("anyres",)}))
-_TABLE.add(_family("yi-vl", "yi_vl", *_LLAVA, when={"mm_projector_type": ("mlp2x_gelu_Norm",)}))
+_TABLE.add(_family("yi-vl", "yi_vl", _LLAVA[0], when={"mm_projector_type": ("mlp2x_gelu_Norm",)}))
 _TABLE.add(_family("mobilevlm", "mobilevlm", _MOBILE, when={"mm_projector_type": ("ldpnet",)}))
 _TABLE.add(
     _family("mobilevlm-v2", "mobilevlm_v2", _MOBILE, when={"mm_projector_type": ("ldpnetv2",)})

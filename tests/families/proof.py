@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import pytest
@@ -43,6 +44,8 @@ class FamilyProof:
         assert subject.compare(case, answer) < TOLERANCE
 
     def test_no_prompt_ends_the_engine(self, subject: Subject) -> None:
+        from vllm.exceptions import VLLMValidationError
+
         from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 
         typed = "<image> <image><image> <|im_start|>"
@@ -50,10 +53,8 @@ class FamilyProof:
         assert typed in subject.served.llm.get_tokenizer().decode(answer.prompt)
         subject.served.chat(question(f"{IMAGE_MARK} what?"))
         for ids in ([5, 639, 640, 641, 7], [3, 10**6], [2**31 - 1]):
-            try:
+            with suppress(VLLMValidationError):  # a 400 over HTTP; what is let in must do no harm
                 subject.served.generate({"prompt_token_ids": ids})
-            except ValueError as error:
-                assert "vocabulary" in str(error)
         self.test_one_image_under_two_questions_at_once(subject)
 
     @pytest.mark.parametrize("part", ["projector", "vision_tower", "language_model"])

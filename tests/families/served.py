@@ -43,7 +43,11 @@ class Served:
             "kv_cache_memory_bytes": 32 << 20,
             "seed": 0,
         }
-        self.llm = LLM(model=str(checkpoint), **{**settings, **options})
+        try:
+            self.llm = LLM(model=str(checkpoint), **{**settings, **options})
+        except BaseException:
+            _clean_up()
+            raise
 
     def chat(self, *conversations: list[dict[str, Any]], tokens: int = 16) -> list[Answer]:
         """Answer conversations greedily, all in one batch."""
@@ -56,18 +60,22 @@ class Served:
 
     def close(self) -> None:
         """End the engine and free what it held."""
-        from vllm.distributed import cleanup_dist_env_and_memory
-
         self.llm.llm_engine.engine_core.shutdown()
         del self.llm
-        cleanup_dist_env_and_memory()
-        gc.collect()
+        _clean_up()
 
     @staticmethod
     def _greedy(tokens: int) -> Any:
         from vllm import SamplingParams
 
         return SamplingParams(temperature=0, max_tokens=tokens, logprobs=5)
+
+
+def _clean_up() -> None:
+    from vllm.distributed import cleanup_dist_env_and_memory
+
+    cleanup_dist_env_and_memory()
+    gc.collect()
 
 
 def _answer(output: Any) -> Answer:
