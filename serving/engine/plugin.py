@@ -18,3 +18,6 @@ def register() -> None:
     server = os.environ.get(GROUP_VARIABLE)
     if server is not None and server != str(os.getpid()) and os.getpgrp() != os.getpid():
         os.setpgrp()
+    from sensorium.model_adapters.engine.register import register as register_composed_models
+
+    register_composed_models()
