@@ -45,10 +45,12 @@ def load_strictly(
     model: nn.Module,
     weights: Iterable[tuple[str, torch.Tensor]],
     locate: Callable[[str], SourcedName],
+    original: Callable[[str], str],
 ) -> set[str]:
     """Load `weights` and return the names of the parameters that were filled.
 
-    `locate` says for each name where it comes from and goes. Raises CheckpointError, naming file
+    `locate` says for each name where it comes from and goes, `original` how the checkpoint names
+    what goes to a parameter. Raises CheckpointError, naming file
     and tensor, for tensors nobody takes, that are absent, that have another shape than the model's,
     or that hold NaN or infinity.
     """
@@ -62,7 +64,7 @@ def load_strictly(
         at = progress.current
         where = "the weights" if at is None else f"{at.file}, at or after tensor {at.name!r}"
         raise CheckpointError(f"{where}: cannot be loaded: {error}") from error
-    _report(model, progress)
+    _report(model, progress, original)
     return loaded
 
 
@@ -113,12 +115,12 @@ def _check_finite(sourced: SourcedName, tensor: torch.Tensor) -> None:
         )
 
 
-def _report(model: nn.Module, progress: _Progress) -> None:
+def _report(model: nn.Module, progress: _Progress, original: Callable[[str], str]) -> None:
     required = expected_tensors(model, aliases=False)
-    missing = sorted(name for name in required if name not in progress.seen)
+    missing = sorted(original(name) for name in required if name not in progress.seen)
     problems = []
     if missing:
-        problems.append(f"{len(missing)} tensors the model needs are absent: {_some(missing)}")
+        problems.append(f"{len(missing)} tensors that the model needs are absent: {_some(missing)}")
     if progress.unexpected:
         names = [f"{item.name} ({item.file})" for item in progress.unexpected]
         problems.append(f"{len(names)} tensors fit nowhere: {_some(names)}")
