@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from vllm.logger import init_logger
 from vllm.model_executor.models.utils import AutoWeightsLoader
 
 from sensorium.model_adapters.engine.expected import Shape, expected_tensors
@@ -20,6 +21,8 @@ from sensorium.model_adapters.weight_names import DROPPED, Placement
 
 __all__ = ["SourcedName", "load_strictly"]
 
+# Below vLLM's name, so that its logging options apply.
+logger = init_logger("vllm.sensorium.weights")
 _SHOWN = 8
 
 
@@ -35,7 +38,6 @@ class SourcedName:
 @dataclass
 class _Progress:
     current: SourcedName | None = None
-    shape: tuple[int, ...] = ()
     seen: dict[str, SourcedName] = field(default_factory=dict)
     unexpected: list[SourcedName] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -65,6 +67,8 @@ def load_strictly(
         where = "the weights" if at is None else f"{at.file}, at or after tensor {at.name!r}"
         raise CheckpointError(f"{where}: cannot be loaded: {error}") from error
     _report(model, progress, original)
+    for reason, count in progress.dropped.items():
+        logger.info("%d tensors of the checkpoint are left out: %s", count, reason)
     return loaded
 
 
@@ -77,7 +81,7 @@ def _placed(
     allowed = expected_tensors(model, aliases=True)
     for name, tensor in weights:
         sourced = locate(name)
-        progress.current, progress.shape = sourced, tuple(tensor.shape)
+        progress.current = sourced
         if sourced.placement is None:
             progress.unexpected.append(sourced)
             continue
