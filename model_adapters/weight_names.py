@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sensorium.model_adapters.spec import FamilySpec
 
-__all__ = ["DROPPED", "Placement", "place", "place_tower"]
+__all__ = ["DROPPED", "Placement", "original_name", "place", "place_tower"]
 
 DROPPED = "dropped"
 # Tables that every implementation computes for itself.
@@ -58,3 +58,11 @@ def place_tower(name: str, tower_layers: int) -> Placement:
     if layer is not None and int(layer[1]) >= tower_layers:
         return Placement(DROPPED, f"after the selected layer {tower_layers}")
     return Placement(f"vision_tower.{name}")
+
+
+def original_name(target: str, spec: FamilySpec) -> str:
+    """The checkpoint's own name of what goes to `target`; `target` itself if there is none."""
+    for prefix, place_ in spec.weights:
+        if place_ is not None and target.startswith(place_):
+            return prefix + target.removeprefix(place_)
+    return target

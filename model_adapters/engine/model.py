@@ -29,10 +29,11 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 from sensorium.model_adapters.engine.packing import pack
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
+from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.tensor_files import scan
-from sensorium.model_adapters.weight_names import place, place_tower
+from sensorium.model_adapters.weight_names import original_name, place, place_tower
 
 __all__ = ["ComposedForCausalLM"]
 
@@ -82,8 +83,6 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:
         """The text that stands for an image in a prompt."""
-        from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
-
         if modality != "image":
             raise ValueError(f"this model takes images, got {modality}")
         return IMAGE_MARK
@@ -166,7 +165,13 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
         """Load strictly; see `load_strictly` for the errors."""
-        return load_strictly(self, weights, self._locate)
+        spec = self.plan.spec
+        try:
+            return load_strictly(
+                self, weights, self._locate, lambda name: original_name(name, spec)
+            )
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__
 
     def _locate(self, name: str) -> SourcedName:
         if name.startswith(_TOWER):

@@ -39,8 +39,7 @@ def _defaults() -> type:
         @staticmethod
         def verify_and_update_model_config(model_config: Any) -> None:
             """Choose the tokenizer, keep images in their own mode, and cut the vocabulary."""
-            if model_config.tokenizer_mode == "auto":
-                model_config.tokenizer_mode = "sensorium"
+            model_config.tokenizer_mode = "sensorium"
             media = model_config.get_multimodal_config().media_io_kwargs
             media.setdefault("image", {}).setdefault("image_mode", None)
             if not model_config.skip_tokenizer_init:

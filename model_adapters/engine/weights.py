@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from vllm.logger import init_logger
 from vllm.model_executor.models.utils import AutoWeightsLoader
 
 from sensorium.model_adapters.engine.expected import Shape, expected_tensors
@@ -20,6 +21,8 @@ from sensorium.model_adapters.weight_names import DROPPED, Placement
 
 __all__ = ["SourcedName", "load_strictly"]
 
+# Below vLLM's name, so that its logging options apply.
+logger = init_logger("vllm.sensorium.weights")
 _SHOWN = 8
 
 
@@ -35,7 +38,6 @@ class SourcedName:
 @dataclass
 class _Progress:
     current: SourcedName | None = None
-    shape: tuple[int, ...] = ()
     seen: dict[str, SourcedName] = field(default_factory=dict)
     unexpected: list[SourcedName] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -45,10 +47,12 @@ def load_strictly(
     model: nn.Module,
     weights: Iterable[tuple[str, torch.Tensor]],
     locate: Callable[[str], SourcedName],
+    original: Callable[[str], str],
 ) -> set[str]:
     """Load `weights` and return the names of the parameters that were filled.
 
-    `locate` says for each name where it comes from and goes. Raises CheckpointError, naming file
+    `locate` says for each name where it comes from and goes, `original` how the checkpoint names
+    what goes to a parameter. Raises CheckpointError, naming file
     and tensor, for tensors nobody takes, that are absent, that have another shape than the model's,
     or that hold NaN or infinity.
     """
@@ -62,7 +66,9 @@ def load_strictly(
         at = progress.current
         where = "the weights" if at is None else f"{at.file}, at or after tensor {at.name!r}"
         raise CheckpointError(f"{where}: cannot be loaded: {error}") from error
-    _report(model, progress)
+    _report(model, progress, original)
+    for reason, count in progress.dropped.items():
+        logger.info("%d tensors of the checkpoint are left out: %s", count, reason)
     return loaded
 
 
@@ -75,7 +81,7 @@ def _placed(
     allowed = expected_tensors(model, aliases=True)
     for name, tensor in weights:
         sourced = locate(name)
-        progress.current, progress.shape = sourced, tuple(tensor.shape)
+        progress.current = sourced
         if sourced.placement is None:
             progress.unexpected.append(sourced)
             continue
@@ -113,12 +119,12 @@ def _check_finite(sourced: SourcedName, tensor: torch.Tensor) -> None:
         )
 
 
-def _report(model: nn.Module, progress: _Progress) -> None:
+def _report(model: nn.Module, progress: _Progress, original: Callable[[str], str]) -> None:
     required = expected_tensors(model, aliases=False)
-    missing = sorted(name for name in required if name not in progress.seen)
+    missing = sorted(original(name) for name in required if name not in progress.seen)
     problems = []
     if missing:
-        problems.append(f"{len(missing)} tensors the model needs are absent: {_some(missing)}")
+        problems.append(f"{len(missing)} tensors that the model needs are absent: {_some(missing)}")
     if progress.unexpected:
         names = [f"{item.name} ({item.file})" for item in progress.unexpected]
         problems.append(f"{len(names)} tensors fit nowhere: {_some(names)}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.families.parity import Subject, serving
+if TYPE_CHECKING:
+    from tests.families.parity import Subject
 
 # Prompts as they are, and cut every 24 tokens: through each image.
 ENGINES: dict[str, dict[str, Any]] = {
@@ -26,6 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="class", params=ENGINES.values(), ids=ENGINES.keys())
 def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The checkpoint that the test class names, served, and its reference."""
+    from tests.families.parity import serving
+
     proof: Any = request.cls
     with serving(
         proof.checkpoint, folder, proof.tower, proof.prompt, inside=proof.inside, **request.param

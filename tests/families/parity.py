@@ -15,7 +15,7 @@ from tests.families.checkpoints import BUILDERS
 from tests.families.reference import Reference
 from tests.families.served import Answer, Served, encoded, question
 
-__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "difference", "serving"]
+__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "serving"]
 
 # Of top-5 log-probabilities, absolute, in float32.
 TOLERANCE = 5e-4
@@ -89,10 +89,10 @@ class Subject:
         assert answer.prompt[: len(first)] == first
         tokens, rows = self.reference.answer(prompt, case.images)
         assert answer.tokens == tokens, case.name
-        return difference(answer, rows)
+        return _difference(answer, rows)
 
 
-def difference(answer: Answer, rows: Any) -> float:
+def _difference(answer: Answer, rows: Any) -> float:
     """The largest absolute difference between served and reference log-probabilities."""
     return max(
         abs(value - float(row[token]))

@@ -96,9 +96,12 @@ class Reference:
         if aspect == "anyres":
             return self._tiled(picture)
         if aspect == "pad":
-            mean = self.processor.image_mean
-            picture = _expand2square(picture, tuple(int(x * 255) for x in mean))
+            picture = _expand2square(picture, self.pad_colour())
         return self._project(self._pixels(picture)[None])[0]
+
+    def pad_colour(self) -> tuple[int, ...]:
+        """The mean colour, truncated."""
+        return tuple(int(x * 255) for x in self.processor.image_mean)
 
     def _pixels(self, picture: Image.Image) -> torch.Tensor:
         done = self.processor(picture, return_tensors="pt", input_data_format="channels_last")

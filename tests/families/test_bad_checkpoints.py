@@ -74,11 +74,11 @@ def rename(state: State) -> object:
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        (drop, ["language_model.model.layers.1.self_attn.k_proj.weight", "absent"]),
+        (drop, [KEY, "absent", "bad:"]),
         (widen, ["model.safetensors", KEY, "[96, 128]", "[64, 128]"]),
         (spoil, ["model.safetensors", KEY, "128 values", "NaN"]),
         (add, ["model.safetensors", "model.extra.weight", "thing", "fit nowhere"]),
-        (rename, ["projector.2.weight", "model.mm_projector.4.weight"]),
+        (rename, ["model.mm_projector.2.weight", "model.mm_projector.4.weight"]),
     ],
     ids=["a lost shard", "another shape", "NaN", "tensors nobody takes", "a misnamed projector"],
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sensorium.model_adapters.conversation import stop_texts
 from sensorium.model_adapters.family_table import families_markdown
 from sensorium.model_adapters.registry import families
 from sensorium.serving.cli import families as families_command
@@ -110,6 +111,14 @@ def test_loads_nothing_heavy(tmp_path: Path) -> None:
     start = [sys.executable, "-c", code, "inspect", str(folder)]
     done = subprocess.run(start, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_stop_texts(tmp_path: Path) -> None:
+    assert stop_texts(tmp_path) == ()
+    write_checkpoint(tmp_path, [])
+    assert stop_texts(tmp_path) == ()
+    write_checkpoint(tmp_path, [], mm_projector_type="mlp2x_gelu_Norm")
+    assert stop_texts(tmp_path) == ("###",)
 
 
 class TestFamilies:
