@@ -12,14 +12,18 @@ import socket
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 import uvicorn
 
+from sensorium.model_adapters import store
 from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
 from sensorium.serving.engine.environment import prepare_environment
 from sensorium.serving.engine.log import EngineLog, one_line
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.errors import EngineStartError, SensoriumError, UserError
+from sensorium.serving.files.limits import FileLimits
+from sensorium.serving.files.service import FileService
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.auth import KeyRing
 from sensorium.serving.http.state import ServerState
@@ -27,6 +31,9 @@ from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
 from sensorium.serving.settings import ServeSettings
+
+# Seconds that batch rows get after the last request has ended; they are done again otherwise.
+_BATCH_SECONDS = 5.0
 
 __all__ = ["kill_children", "load_into", "on_cpu", "serve"]
 
@@ -112,9 +119,11 @@ class _Server:
             keys=KeyRing(settings.api_key, public_metrics=settings.public_metrics),
             max_body_bytes=int(settings.max_body_mb * (1 << 20)),
         )
+        self._state.files = _file_service(settings, self._state, progress)
+        self._app = SensoriumApp(self._state)
         self._http = _Http(
             uvicorn.Config(
-                SensoriumApp(self._state),
+                self._app,
                 log_level=settings.log_level.lower(),
                 access_log=settings.log_level.lower() in {"debug", "info"},
                 lifespan="off",
@@ -150,6 +159,8 @@ class _Server:
             kill_children()
             os._exit(1)
         self._state.draining = True
+        if self._state.files is not None:
+            self._state.files.halt()
         self._stopping.set()
 
     async def _load(self) -> None:
@@ -161,6 +172,8 @@ class _Server:
         pairs = zip(self._specs, self._state.models.slots, strict=True)
         await asyncio.gather(*(self._load_one(spec, slot) for spec, slot in pairs))
         self._log.release(show=False)
+        if self._state.files is not None:
+            self._state.files.start(self._app)
         self._progress.ready(self._address(), self._state.models, self._settings.api_key)
 
     async def _load_one(self, spec: ModelSpec, slot: ModelSlot) -> None:
@@ -189,11 +202,35 @@ class _Server:
     async def _close(self, http: asyncio.Task[None]) -> None:
         self._http.should_exit = True
         await asyncio.wait({http})
+        if self._state.files is not None:
+            await self._state.files.stop(min(_BATCH_SECONDS, self._settings.drain_timeout))
         self._log.hold()  # an engine that is told to end complains of having ended
         models = [slot.model for slot in self._state.models.slots if slot.model is not None]
         await asyncio.gather(*(model.stop() for model in models))
         kill_children()
         self._progress.line("stopped")
+
+
+def _file_service(
+    settings: ServeSettings, state: ServerState, progress: Progress
+) -> FileService | None:
+    """Files and batches, or None where there is no folder for them and none was asked for."""
+    folder = Path(settings.data_dir) if settings.data_dir else store.home() / "data"
+    limits = FileLimits(
+        file_bytes=int(settings.max_file_mb * (1 << 20)),
+        batch_bytes=int(settings.batch_max_mb * (1 << 20)),
+        batch_rows=settings.batch_max_rows,
+        inflight=settings.batch_inflight,
+        busy_inflight=max(1, settings.batch_inflight // 8),
+        retention=int(settings.batch_retention_days * 86_400),
+    )
+    try:
+        return FileService(folder, state.models, state.load, limits)
+    except OSError as error:
+        if settings.data_dir:
+            raise UserError(f"cannot write --data-dir {folder}: {error.strerror}") from None
+        progress.line(f"no files and batches: cannot write {folder} (see --data-dir)")
+        return None
 
 
 async def load_into(slot: ModelSlot, spec: ModelSpec, *, cpu: bool, log: EngineLog) -> None:
