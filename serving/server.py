@@ -165,10 +165,12 @@ class _Server:
 
     async def _load(self) -> None:
         from sensorium.serving.engine.vllm_engine import import_vllm
+        from sensorium.serving.media.fetch import FetchPolicy
 
+        policy = FetchPolicy(allow_private=self._settings.allow_private_media)
         names = ", ".join(spec.names[0] for spec in self._specs)
         with self._progress.stage(f"importing vLLM for {names}"):
-            await in_daemon_thread(import_vllm, "import-vllm")
+            await in_daemon_thread(lambda: import_vllm(policy), "import-vllm")
         pairs = zip(self._specs, self._state.models.slots, strict=True)
         await asyncio.gather(*(self._load_one(spec, slot) for spec, slot in pairs))
         self._log.release(show=False)

@@ -48,6 +48,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("drain-timeout", "seconds running requests get after SIGTERM", float, 30.0, "SECONDS"),
     Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
     Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
+    Option("allow-private-media", "fetch media from private addresses too", bool, False),
     Option("data-dir", "folder for uploaded files and batches", metavar="FOLDER"),
     Option("max-file-mb", "largest file taken by /v1/files", float, 512.0, "MB"),
     Option("batch-max-mb", "largest input of a batch", float, 200.0, "MB"),
@@ -111,6 +112,7 @@ class ServeSettings:
     drain_timeout: float = 30.0
     max_body_mb: float = 100.0
     media_root: str | None = None
+    allow_private_media: bool = False
     data_dir: str | None = None
     max_file_mb: float = 512.0
     batch_max_mb: float = 200.0

@@ -46,12 +46,13 @@ __all__ = [
 
 LONGEST_SOUND: Final = 4 * RATE
 CHAT_SHARE: Final = 0.2
+SIMILAR_SHARE: Final = 0.5
 
 WEIGHTS: Final = {
-    "read": 6.0, "relation": 4.0, "describe_text": 3.5, "letters": 2.5, "size": 3.0, "list": 2.5,
-    "describe": 2.5, "where": 2.0, "extreme": 2.0, "count_shape": 1.7, "count_color": 1.7,
+    "read": 6.0, "relation": 4.0, "describe_text": 4.0, "letters": 3.0, "size": 3.0, "list": 4.0,
+    "describe": 4.0, "where": 2.0, "extreme": 2.0, "count_shape": 2.0, "count_color": 2.5,
     "count": 1.7, "background": 0.5, "sign_color": 0.4, "text_color": 0.7, "anytext": 0.4,
-    "kind": 0.4, "v_happen": 3.0, "v_describe": 2.5, "v_dir": 2.5, "v_what": 1.5, "v_yn": 1.2,
+    "kind": 0.4, "v_happen": 3.5, "v_describe": 3.5, "v_dir": 2.5, "v_what": 1.5, "v_yn": 2.0,
     "v_color": 0.6, "v_count": 0.6, "s_count": 2.5, "a_count": 2.5, "a_kind": 0.5,
 }  # fmt: skip
 """How much likelier than 1 a type of question is drawn: the harder to learn, the more."""
@@ -129,7 +130,7 @@ class BatchMaker:
         seed: int,
         faces: Sequence[str],
         pool: Sequence[Utterance],
-        text_share: float = 0.45,
+        text_share: float = 0.5,
     ) -> None:
         self.rng = random.Random(seed)
         self.builder = SequenceBuilder(tokenizer)
@@ -150,7 +151,7 @@ class BatchMaker:
     def _scene(self, size: tuple[int, int], most: int) -> ShapeScene | TextScene:
         if self.rng.random() < self.text_share:
             return paint_text(self.rng, size, self.faces)
-        return paint_shapes(self.rng, size, most)
+        return paint_shapes(self.rng, size, most, similar_share=SIMILAR_SHARE)
 
     def _sequence(
         self, media: list[Medium], questions: list[Question], printed: str | None = None

@@ -174,11 +174,20 @@ def _alike(rng: random.Random, thing: Thing, first: Thing, behind: Sequence[Rgb]
 
 
 def random_shapes(
-    rng: random.Random, size: tuple[int, int], behind: Sequence[Rgb], most: int, clean: bool = False
+    rng: random.Random,
+    size: tuple[int, int],
+    behind: Sequence[Rgb],
+    *,
+    most: int,
+    clean: bool = False,
+    similar_share: float = 0.3,
 ) -> tuple[Thing, ...]:
-    """One to `most` shapes (at most four) for a picture of `size`."""
+    """One to `most` shapes (at most four) for a picture of `size`.
+
+    In `similar_share` of the pictures shapes repeat the shape or the colour of the first one.
+    """
     wanted = rng.choice([count for count in OBJECT_COUNTS if count <= most])
-    similar = rng.random() < 0.3
+    similar = rng.random() < similar_share
     things: list[Thing] = []
     while not things:
         for _ in range(wanted):
@@ -193,12 +202,21 @@ def random_shapes(
 
 
 def paint_shapes(
-    rng: random.Random, size: tuple[int, int], most: int = 4, clean_share: float = 0.3
+    rng: random.Random,
+    size: tuple[int, int],
+    most: int = 4,
+    clean_share: float = 0.3,
+    similar_share: float = 0.3,
 ) -> ShapeScene:
-    """A random picture of shapes; `clean_share` of them as a drawing program would make them."""
+    """A random picture of shapes; `clean_share` of them as a drawing program would make them.
+
+    `most` and `similar_share` as in `random_shapes`.
+    """
     clean = rng.random() < clean_share
     canvas, backdrop = paint_backdrop(rng, size, clean=clean)
-    things = random_shapes(rng, size, backdrop.rgbs, most, clean)
+    things = random_shapes(
+        rng, size, backdrop.rgbs, most=most, clean=clean, similar_share=similar_share
+    )
     for thing in things:
         draw_thing(canvas, thing)
     labels = patch_labels(size, things)

@@ -27,8 +27,6 @@ def prepare_environment(
     environment[GROUP_VARIABLE] = str(os.getpid())
     defaults = {
         "VLLM_LOGGING_LEVEL": engine_level,
-        # Stock retries up to a minute and a half while the client waits.
-        "VLLM_MEDIA_FETCH_MAX_RETRIES": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_MEDIA_CONNECTOR": "sensorium",
         "TOKENIZERS_PARALLELISM": "false",

@@ -16,11 +16,11 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
-from sensorium.serving.engine.connector import register_media_connector
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.http.validation import answer_validation_error
+from sensorium.serving.media.fetch import FetchPolicy
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
@@ -32,11 +32,17 @@ _CAPABILITIES = {
 }
 
 
-def import_vllm() -> bool:
-    """Import vLLM with our seams in place (seconds); True when it runs on the CPU."""
+def import_vllm(policy: FetchPolicy | None = None) -> bool:
+    """Import vLLM with our seams in place (seconds); True when it runs on the CPU.
+
+    `policy` says where media may be fetched from.
+    """
     from vllm.platforms import current_platform
 
-    register_media_connector()
+    # The registry knows the connector once its module is imported.
+    from sensorium.serving.engine.connector import SensoriumMediaConnector
+
+    SensoriumMediaConnector.policy = policy or FetchPolicy()
     resample_without_torchaudio()
     return bool(current_platform.is_cpu())
 

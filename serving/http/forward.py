@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sensorium.serving.errors import RequestError
 from sensorium.serving.http.body import replay
 from sensorium.serving.http.translate import translate_error, translate_event, translate_success
 
@@ -21,7 +24,12 @@ async def forward(app: ASGIApp, scope: Scope, receive: Receive, send: Send, body
     )
     headers["content-length"] = str(len(body))
     inner_scope = {**scope, "headers": headers.raw}
-    await app(inner_scope, replay(body, receive), _Translator(send))
+    translator = _Translator(send)
+    try:
+        await app(inner_scope, replay(body, receive), translator)
+    except Exception:
+        await translator.break_off()
+        raise
 
 
 class _Translator:
@@ -32,6 +40,7 @@ class _Translator:
         self._start: Message | None = None
         self._held: list[bytes] = []
         self._events = False
+        self._ended = False
         self._rest = b""
 
     async def __call__(self, message: Message) -> None:
@@ -54,6 +63,7 @@ class _Translator:
 
     async def _continue(self, message: Message) -> None:
         chunk, more = message.get("body", b""), message.get("more_body", False)
+        self._ended = not more
         if self._events:
             await self._send({**message, "body": self._translate_events(chunk, more)})
         elif self._start is not None:
@@ -62,6 +72,13 @@ class _Translator:
                 await self._finish(self._start, b"".join(self._held))
         else:
             await self._send(message)
+
+    async def break_off(self) -> None:
+        """End a stream whose app has failed with an error, so that it does not just break."""
+        if self._events and not self._ended:
+            error = RequestError("The server failed while it was answering").body()
+            event = b"data: " + json.dumps(error).encode() + b"\n\n"
+            await self._send({"type": "http.response.body", "body": event})
 
     def _translate_events(self, chunk: bytes, more: bool) -> bytes:
         # Events end with a blank line; vLLM sends whole ones, but nothing promises that.

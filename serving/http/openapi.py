@@ -26,6 +26,18 @@ _ERROR = {
         }
     },
 }
+_NOT_WELL = {
+    "description": "Not well, with the reason",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["status"],
+                "properties": {"status": {"type": "string"}},
+            }
+        }
+    },
+}
 
 
 def merged_openapi(own: dict[str, Any], models: ModelTable) -> dict[str, Any]:
@@ -41,9 +53,11 @@ def merged_openapi(own: dict[str, Any], models: ModelTable) -> dict[str, Any]:
         for name, schema in model.openapi.get("components", {}).get("schemas", {}).items():
             schemas.setdefault(name, schema)
     schemas["ErrorResponse"] = _ERROR
-    for operations in merged["paths"].values():
+    for path, operations in merged["paths"].items():
         for operation in operations.values():
             _describe_errors(operation)
+            if path.startswith("/health"):
+                operation["responses"]["503"] = _NOT_WELL
             _describe_form(operation)
     return merged
 

@@ -109,7 +109,11 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
             reason = "an engine has stopped"
         return answer(state.ready(), reason)
 
-    @app.get("/metrics", summary="Prometheus metrics of the server and of every engine")
+    @app.get(
+        "/metrics",
+        summary="Prometheus metrics of the server and of every engine",
+        response_class=PlainTextResponse,
+    )
     async def metrics() -> Response:
         state.metrics.ready.set(state.ready())
         registries = [state.metrics.registry]

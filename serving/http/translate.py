@@ -11,7 +11,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from sensorium.serving.http.shape import conform
+from sensorium.serving.http.shape import conform, conform_event
 from sensorium.serving.http.usage import complete_usage
 
 __all__ = ["translate_error", "translate_event", "translate_success"]
@@ -101,7 +101,10 @@ def _complete(answer: dict[str, Any]) -> None:
     conform(answer)
 
 
-_WORTH_PARSING = re.compile(rb'"usage": ?\{|"logprobs": ?\{|"object": ?"response"')
+_WORTH_PARSING = re.compile(
+    rb'"usage": ?\{|"logprobs": ?\{|"object": ?"response"'
+    rb'|"type": ?"response\.(?:output_item|content_part)\.'
+)
 _ERROR_EVENT = re.compile(rb'data: ?\{"error"')
 
 
@@ -125,4 +128,5 @@ def translate_event(event: bytes) -> bytes:
         return prefix + b"data: " + body + b"\n\n"
     # The Responses API wraps the whole answer in each of its events.
     _complete(parsed["response"] if isinstance(parsed.get("response"), dict) else parsed)
+    conform_event(parsed)
     return prefix + b"data: " + json.dumps(parsed, ensure_ascii=False).encode() + b"\n\n"

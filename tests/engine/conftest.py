@@ -22,7 +22,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         models.append("whisper-base")
     media = folder / "media"
     media.mkdir()
-    with LiveServer([*models, "--media-root", str(media)], folder / "server.log") as live:
+    options = ["--media-root", str(media), "--allow-private-media"]
+    with LiveServer([*models, *options], folder / "server.log") as live:
         live.wait_ready()
         yield live
 

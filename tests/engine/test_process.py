@@ -39,7 +39,7 @@ def test_1_while_loading(own: LiveServer) -> None:
     assert httpx.get(f"{url}/health/ready").status_code == 503
 
 
-def test_2_keys(own: LiveServer) -> None:
+def test_1_keys(own: LiveServer) -> None:
     url = own.wait_ready()
     for path in ("/v1/models", "/tokenize", "/docs", "/metrics", "/v1/chat/completions"):
         assert httpx.get(url + path).status_code == 401
@@ -48,6 +48,19 @@ def test_2_keys(own: LiveServer) -> None:
     assert answer.status_code == 200
     assert "curl" in own.output()
     assert "loading demo: done in" in own.output()
+
+
+def test_2_private_addresses_are_not_fetched_from(own: LiveServer) -> None:
+    url = own.wait_ready()
+    image = {"type": "image_url", "image_url": {"url": f"{url}/health"}}
+    body = {**HELLO, "messages": [{"role": "user", "content": [image]}]}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers=HEADERS, timeout=30)
+    assert answer.status_code == 400
+    assert "port" in answer.json()["error"]["message"]
+    image["image_url"] = {"url": "http://localhost/x.png"}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers=HEADERS, timeout=30)
+    assert "public addresses only" in answer.json()["error"]["message"]
+    assert answer.json()["error"]["param"] == "messages.0.content.0.image_url.url"
 
 
 def test_3_drain(own: LiveServer) -> None:

@@ -105,6 +105,13 @@ class TestRouting:
         assert one["id"] == "org/eyes"
         assert one["media_limits"] == {"image": 2}
 
+    async def test_description_holds_our_endpoints_and_the_models(self, serve: Any) -> None:
+        async with serve(eyes=FakeModel()) as client:
+            paths = (await client.get("/openapi.json")).json()["paths"]
+        assert {CHAT, "/v1/models", "/health/ready", "/metrics"} <= set(paths)
+        assert "503" in paths["/health/ready"]["get"]["responses"]
+        assert "default" in paths[CHAT]["post"]["responses"]
+
 
 class TestIdentity:
     async def test_request_id_is_taken(self, serve: Any) -> None:
@@ -262,6 +269,23 @@ class TestTranslation:
         async with serve(eyes=model) as client:
             answer = await client.post(CHAT, json=chat())
         assert answer.status_code == 200
+
+    async def test_a_stream_that_fails_ends_with_an_error(self) -> None:
+        model = FakeModel()
+
+        async def fails_midway(scope: Any, receive: Any, send: Any) -> None:
+            headers = [(b"content-type", b"text/event-stream")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            chunk = {"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True}
+            await send(chunk)
+            raise KeyError("midway")
+
+        model.app = fails_midway  # type: ignore[method-assign, assignment]
+        async with client_of(server_state(eyes=model)) as client:
+            answer = await client.post(CHAT, json=chat())
+        first, second = answer.text.split("\n\n", 1)
+        assert first == "data: 1"
+        assert json.loads(second[6:])["error"]["type"] == "server_error"
 
 
 class TestLifecycle:

@@ -127,6 +127,23 @@ class TestShape:
         assert answer["choices"][0]["logprobs"] == {"content": [], "refusal": None}  # type: ignore[index]
         assert answer["usage"] == {}
 
+    def test_response_items(self) -> None:
+        part = {"type": "output_text", "text": "Red.", "logprobs": None}
+        item = {"type": "message", "phase": None, "content": [dict(part)]}
+        tool = {"type": "function", "name": "f", "parameters": None, "description": None}
+        text = {"format": {"type": "json_schema", "description": None}}
+        answer = {"object": "response", "output": [item], "tools": [tool], "text": text}
+        conform(answer)
+        assert item == {"type": "message", "content": [{**part, "logprobs": []}]}
+        assert tool == {"type": "function", "name": "f", "parameters": None}
+        assert text == {"format": {"type": "json_schema"}}
+
+    def test_events_of_a_response_stream(self) -> None:
+        part = {"type": "output_text", "text": "Red.", "logprobs": None}
+        event = {"type": "response.content_part.done", "part": part}
+        sent = translate_event(b"data: " + json.dumps(event).encode() + b"\n\n")
+        assert json.loads(sent[6:])["part"]["logprobs"] == []
+
     def test_success_without_usage_is_the_same_object(self) -> None:
         body = b'{"tokens": [1]}'
         assert translate_success(body) is body

@@ -1,0 +1,132 @@
+"""Fetch media over HTTP from addresses that have been checked, within bytes and time.
+
+The name is resolved once and the connection goes to the address that was checked, so that a name
+which answers differently the second time (DNS rebinding) gains nothing. Redirects are followed by
+hand, each checked like the first address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import httpx
+
+from sensorium.serving.media.addresses import refusal
+
+__all__ = ["FetchPolicy", "MediaFetchError", "fetch", "resolve"]
+
+_Resolver = Callable[[str, int], Awaitable[list[str]]]
+
+
+class MediaFetchError(ValueError):
+    """A medium could not or may not be fetched; the message says why."""
+
+
+@dataclass(frozen=True)
+class FetchPolicy:
+    """What may be fetched. Bytes and seconds are for one medium, its redirects included."""
+
+    allow_private: bool = False
+    domains: frozenset[str] = field(default=frozenset())
+    ports: frozenset[int] = field(default=frozenset({80, 443, 8080, 8443}))
+    max_bytes: int = 64 << 20
+    seconds: float = 20.0
+    redirects: int = 3
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name, without blocking the event loop."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise MediaFetchError(f"the name {host!r} could not be resolved: {error}") from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def fetch(url: str, policy: FetchPolicy, resolver: _Resolver = resolve) -> bytes:
+    """The bytes at `url`; raises MediaFetchError for everything that goes wrong."""
+    try:
+        async with asyncio.timeout(policy.seconds):
+            return await _follow(url, policy, resolver)
+    except TimeoutError:
+        raise MediaFetchError(f"no whole answer within {policy.seconds:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+        raise MediaFetchError(str(error) or type(error).__name__) from error
+
+
+async def _follow(url: str, policy: FetchPolicy, resolver: _Resolver) -> bytes:
+    target = httpx.URL(url)
+    for _ in range(policy.redirects + 1):
+        address = await _checked_address(target, policy, resolver)
+        answer = await _get(target, address, policy)
+        if isinstance(answer, bytes):
+            return answer
+        target = target.join(answer)
+    raise MediaFetchError(f"more than {policy.redirects} redirects")
+
+
+async def _checked_address(target: httpx.URL, policy: FetchPolicy, resolver: _Resolver) -> str:
+    if target.scheme not in {"http", "https"}:
+        raise MediaFetchError(f"only http and https are fetched, not {target.scheme!r}")
+    if target.userinfo:
+        raise MediaFetchError("a URL with a user name or password is not fetched")
+    host, port = target.host, target.port or {"http": 80, "https": 443}[target.scheme]
+    if policy.domains and host.lower() not in policy.domains:
+        allowed = ", ".join(sorted(policy.domains))
+        raise MediaFetchError(f"media from {host!r} is not allowed here; allowed: {allowed}")
+    if not policy.allow_private and port not in policy.ports:
+        allowed = ", ".join(map(str, sorted(policy.ports)))
+        raise MediaFetchError(f"port {port} is not allowed; allowed: {allowed}")
+    addresses = await resolver(host, port)
+    if not addresses:
+        raise MediaFetchError(f"the name {host!r} has no address")
+    for address in addresses if not policy.allow_private else ():
+        if (reason := refusal(address)) is not None:
+            raise MediaFetchError(f"{reason}; the server fetches from public addresses only")
+    return addresses[0]
+
+
+async def _get(target: httpx.URL, address: str, policy: FetchPolicy) -> bytes | str:
+    """The body, or where a redirect leads."""
+    headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+    # A client for one request: a pooled connection would be shared by all names of one address.
+    async with (
+        httpx.AsyncClient(verify=_tls(), trust_env=False, timeout=policy.seconds) as client,
+        client.stream(
+            "GET",
+            target.copy_with(host=address),
+            headers=headers,
+            extensions={"sni_hostname": target.host},
+        ) as response,
+    ):
+        if response.is_redirect and "location" in response.headers:
+            return response.headers["location"]
+        if response.status_code != 200:
+            raise MediaFetchError(f"the server there answered {response.status_code}")
+        return await _read(response, policy.max_bytes)
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise MediaFetchError(f"{int(declared):,} bytes; at most {limit:,} are fetched")
+    chunks: list[bytes] = []
+    size = 0
+    # Raw: what a server compresses unasked is not unpacked, so it cannot grow here.
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > limit:
+            raise MediaFetchError(f"more than {limit:,} bytes; at most that many are fetched")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
