@@ -14,6 +14,7 @@ from sensorium.serving.engine.log import EngineLog
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.state import ServerState
+from sensorium.serving.media.fetch import FetchPolicy
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
@@ -34,11 +35,12 @@ def with_engine(
     (spec,) = resolve_models(settings, cpu=cpu)
     eager = not COMPILATION_OPTIONS & option_names(spec.options)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
+    policy = FetchPolicy(allow_private=settings.allow_private_media)
     atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
 
         async def run() -> int:
-            async with _engine(spec, log, cpu=cpu, quiet=quiet) as target:
+            async with _engine(spec, log, policy, cpu=cpu, quiet=quiet) as target:
                 return await work(target, log)
 
         return asyncio.run(run())
@@ -46,7 +48,7 @@ def with_engine(
 
 @asynccontextmanager
 async def _engine(
-    spec: ModelSpec, log: EngineLog, *, cpu: bool, quiet: bool
+    spec: ModelSpec, log: EngineLog, policy: FetchPolicy, *, cpu: bool, quiet: bool
 ) -> AsyncIterator[Target]:
     from sensorium.serving.engine.vllm_engine import import_vllm
 
@@ -54,7 +56,7 @@ async def _engine(
     progress = Progress(log.terminal)
     if not quiet:
         progress.line(f"starting the engine of {slot.name} ...")
-    await in_daemon_thread(import_vllm, "import-vllm")
+    await in_daemon_thread(lambda: import_vllm(policy), "import-vllm")
     await load_into(slot, spec, cpu=cpu, log=log)
     log.release(show=False)
     if not quiet:

@@ -34,7 +34,8 @@ _ENDPOINTS = {
     "translations": "/v1/audio/translations",
 }
 _MEDIA_BYTES = 256 << 20
-_ENGINE = [o for o in OPTIONS if o.engine or o.name in {"device", "log-level"}]
+_SHARED = ("device", "log-level", "allow-private-media")
+_ENGINE = [o for o in OPTIONS if o.engine or o.name in _SHARED]
 _EPILOG = """\
 INPUT is a .jsonl file in OpenAI's batch format, or with a body or a list of messages a line; a
 .csv, .tsv or .parquet file; or a folder or 'pattern*' of images or sounds. OUTPUT gets one line an
