@@ -138,7 +138,7 @@ def forget_failed_tries(output: Path) -> int:
     from sensorium.serving.batch.retry import RetryPolicy
 
     path = output.with_name(output.name + ".errors.jsonl")
-    if not path.exists():
+    if not path.exists() or not output.with_name(output.name + ".manifest.json").exists():
         return 0
     _refuse_if_locked(path)
     policy = RetryPolicy()

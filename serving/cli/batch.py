@@ -254,7 +254,7 @@ def _settings(
 ) -> dict[str, Any]:
     """All that the answers depend on; a resumed batch must have the same."""
     engine = {o.name: getattr(args, o.dest) for o in OPTIONS if o.engine and o.dest in args}
-    root = args.media_root or found.media_root
+    root = args.media_root
     return {
         "input": found.digest,
         "rows": found.total,
@@ -266,5 +266,5 @@ def _settings(
         "prompt": args.prompt,
         "system": args.system,
         "columns": {name: getattr(args, name) for name in ("image", "audio", "video", "id")},
-        "media_root": str(Path(root).resolve()),
+        "media_root": None if root is None else str(Path(root).resolve()),
     }

@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import time
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sensorium.serving.batch.errors import BatchStoppedError
+from sensorium.serving.batch.runner import BatchRunner
 from sensorium.serving.batch.target import Target, app_target
 from sensorium.serving.errors import SensoriumError
 from sensorium.serving.files.batch_table import BatchRecord, BatchTable
@@ -31,6 +33,7 @@ _LOG = logging.getLogger("sensorium")
 _POLL_SECONDS = 5.0
 _PAUSE_AFTER_TROUBLE = 30.0
 _QUIET_SECONDS = 2.0
+_SWEEP_SECONDS = 60.0
 
 
 class FileService:
@@ -40,7 +43,7 @@ class FileService:
         self, folder: Path, models: ModelTable, load: OnlineLoad, limits: FileLimits | None = None
     ) -> None:
         """OSError where the folder cannot be written."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.limits = limits or FileLimits()
         self._database = Database(folder / "sensorium.sqlite")
         self.store = FileStore(folder, self._database)
@@ -50,7 +53,8 @@ class FileService:
         self._load = load
         self._wake = asyncio.Event()
         self._stopping = False
-        self._execution: Execution | None = None
+        self._executions: dict[str, Execution] = {}
+        self._swept = -_SWEEP_SECONDS
         self._task: asyncio.Task[None] | None = None
         self._target: Target | None = None
         self._quiet: asyncio.TimerHandle | None = None
@@ -72,8 +76,8 @@ class FileService:
         """Begin no more rows; what is left is done after a restart."""
         self._stopping = True
         self._wake.set()
-        if self._execution is not None and self._execution.runner is not None:
-            self._execution.runner.stop()
+        for runner in self._runners():
+            runner.stop()
 
     async def stop(self, seconds: float = 0.0) -> None:
         """Halt, give the rows in flight `seconds`, and let go of everything."""
@@ -98,11 +102,16 @@ class FileService:
         record = await self.table.update(
             batch_id, lambda found: found.enter("cancelling"), only_in=("validating", "in_progress")
         )
-        execution = self._execution
-        if execution is not None and execution.record.id == batch_id and execution.runner:
+        execution = self._executions.get(batch_id)
+        if execution is not None and execution.runner is not None:
             execution.runner.stop()
-        self._wake.set()
+        elif execution is None and record.status == "cancelling" and self._target is not None:
+            # It waits for its turn; to be cancelled it need not.
+            await self._execute(batch_id, self._target)
         return record
+
+    def _runners(self) -> list[BatchRunner]:
+        return [e.runner for e in self._executions.values() if e.runner is not None]
 
     def _dead(self) -> str | None:
         reasons = (slot.model.dead() for slot in self._models.slots if slot.model is not None)
@@ -121,15 +130,17 @@ class FileService:
 
     def _resize(self, inflight: int) -> None:
         self._inflight = min(inflight, self.limits.inflight)
-        if self._execution is not None and self._execution.runner is not None:
-            self._execution.runner.window.resize(self._inflight)
+        for runner in self._runners():
+            runner.window.resize(self._inflight)
 
     async def _work(self, target: Target) -> None:
         while not self._stopping:
             self._wake.clear()
             pause = _POLL_SECONDS
             try:
-                await self.store.sweep()
+                if time.monotonic() - self._swept >= _SWEEP_SECONDS:
+                    await self.store.sweep()
+                    self._swept = time.monotonic()
                 for record in await self.table.unfinished():
                     if not self._stopping and self._is_for_us(record):
                         await self._execute(record.id, target)
@@ -155,10 +166,10 @@ class FileService:
             if record.status in {"completed", "failed", "expired", "cancelled"}:
                 shutil.rmtree(folder, ignore_errors=True)
                 return
-            self._execution = Execution(
+            execution = self._executions[batch_id] = Execution(
                 record, folder, self.table, self.store, self.limits, room=lambda: self._inflight
             )
             try:
-                await self._execution.run(target, self._models.names())
+                await execution.run(target, self._models.names())
             finally:
-                self._execution = None
+                del self._executions[batch_id]

@@ -103,6 +103,19 @@ async def test_cancelling_keeps_what_is_finished(tmp_path: Path) -> None:
         assert again["status"] == "cancelled"
 
 
+async def test_a_batch_that_waits_is_cancelled_at_once(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    model = FakeModel(gate=gate)
+    async with server(tmp_path, model) as client:
+        await create(client, jsonl(row("first")))
+        await model.started.wait()
+        second = await create(client, jsonl(row("second")))
+        await client.post(f"/v1/batches/{second['id']}/cancel")
+        cancelled = await wait_for(client, second["id"], "cancelled")
+        assert cancelled["output_file_id"] is None
+        gate.set()
+
+
 async def test_a_batch_expires(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with server(tmp_path, FakeModel(gate=gate), inflight=2) as client:
