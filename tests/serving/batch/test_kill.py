@@ -18,7 +18,7 @@ import pytest
 
 from tests.kit.echo_server import EchoServer, echo_server
 
-KILLS = int(os.environ.get("SENSORIUM_KILLS", "6"))
+KILLS = int(os.environ.get("SENSORIUM_KILLS", "4"))
 ROWS = 400
 WINDOW = 8
 

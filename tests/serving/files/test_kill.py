@@ -20,7 +20,7 @@ import pytest
 
 from tests.serving.files.conftest import CHAT, jsonl, row
 
-KILLS = int(os.environ.get("SENSORIUM_KILLS", "4"))
+KILLS = int(os.environ.get("SENSORIUM_KILLS", "3"))
 ROWS = 300
 SCRIPT = Path(__file__).resolve().parents[2] / "kit" / "fake_server.py"
 
