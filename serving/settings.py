@@ -49,6 +49,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
     Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
     Option("allow-private-media", "fetch media from private addresses too", bool, False),
+    Option("data-dir", "folder for uploaded files and batches", metavar="FOLDER"),
+    Option("max-file-mb", "largest file taken by /v1/files", float, 512.0, "MB"),
+    Option("batch-max-mb", "largest input of a batch", float, 200.0, "MB"),
+    Option("batch-max-rows", "most rows of a batch", int, 50_000, "N"),
+    Option("batch-inflight", "batch rows asked at once while nobody else asks", int, 64, "N"),
+    Option("batch-retention-days", "days that outputs of batches are kept", float, 30.0, "DAYS"),
     Option("log-level", "debug, info, warning or error", default="warning", metavar="LEVEL"),
     Option("served-model-name", "names the model answers to", metavar="NAME", many=True),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
@@ -59,6 +65,13 @@ OPTIONS: tuple[Option, ...] = (
         "limit-mm-per-prompt", "most media a prompt, as image=4,video=1", engine=True, metavar="M=N"
     ),
     Option("chat-template", "file with a chat template", engine=True, metavar="FILE"),
+)
+_POSITIVE = (
+    "max_file_mb",
+    "batch_max_mb",
+    "batch_max_rows",
+    "batch_inflight",
+    "batch_retention_days",
 )
 _BY_NAME = {option.name: option for option in OPTIONS}
 
@@ -100,6 +113,12 @@ class ServeSettings:
     max_body_mb: float = 100.0
     media_root: str | None = None
     allow_private_media: bool = False
+    data_dir: str | None = None
+    max_file_mb: float = 512.0
+    batch_max_mb: float = 200.0
+    batch_max_rows: int = 50_000
+    batch_inflight: int = 64
+    batch_retention_days: float = 30.0
     log_level: str = "warning"
     served_model_name: tuple[str, ...] = ()
     engine_options: tuple[str, ...] = field(default=())
@@ -231,6 +250,9 @@ def _check(known: Mapping[str, Any], models: Sequence[ModelRequest]) -> None:
         raise UserError(f"`port` must be between 0 and 65535, got {known['port']}")
     if known["drain_timeout"] < 0 or known["max_body_mb"] <= 0:
         raise UserError("`drain-timeout` and `max-body-mb` must be positive")
+    for name in _POSITIVE:
+        if known[name] <= 0:
+            raise UserError(f"`{name.replace('_', '-')}` must be positive, got {known[name]}")
     if known["log_level"].lower() not in {"debug", "info", "warning", "error"}:
         raise UserError(
             f"`log-level` must be debug, info, warning or error, got {known['log_level']!r}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sensorium.serving.settings import OPTIONS, Option, load_settings
 
-__all__ = ["PASSES_UNKNOWN_OPTIONS", "configure", "run"]
+__all__ = ["PASSES_UNKNOWN_OPTIONS", "add_option", "configure", "run"]
 
 PASSES_UNKNOWN_OPTIONS = True
 _EPILOG = """\
@@ -39,10 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     server = parser.add_argument_group("server")
     engine = parser.add_argument_group("engine (as in vLLM)")
     for option in OPTIONS:
-        _add(engine if option.engine else server, option)
+        add_option(engine if option.engine else server, option)
 
 
-def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+def add_option(group: argparse._ArgumentGroup, option: Option) -> None:
+    """Add a setting as an option that is absent from the namespace unless it is given."""
     text = option.help
     if option.default not in (None, False):
         text += f" (default: {option.default})"

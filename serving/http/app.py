@@ -25,8 +25,10 @@ from sensorium.serving.errors import (
     UnavailableError,
     WrongMethodError,
 )
+from sensorium.serving.files.file_parts import inline_files
 from sensorium.serving.http.body import ClientGoneError, form_field, parse_json, read_body
 from sensorium.serving.http.forward import forward
+from sensorium.serving.http.load import BATCH_ROW
 from sensorium.serving.http.own import build_own_app
 from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
@@ -62,6 +64,7 @@ class SensoriumApp:
         exchange = _Exchange(scope, send)
         task = asyncio.current_task()
         counted = not scope["path"].startswith("/health") and scope["path"] != "/metrics"
+        counted = counted and BATCH_ROW not in scope  # the drain does not wait for batches
         if task is not None and counted:
             self.state.running.add(task)
             self.state.metrics.in_flight.inc()
@@ -86,12 +89,16 @@ class SensoriumApp:
 
     async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
         path = exchange.scope["path"]
+        if BATCH_ROW in exchange.scope:
+            await self._ask_model(exchange, receive)
+            return
         self.state.keys.check(path, exchange.headers)
         if path in MODEL_ROUTES or _RESPONSE_ROUTE.match(path):
             exchange.route = path if path in MODEL_ROUTES else "/v1/responses/{id}"
             if self.state.draining:
                 raise UnavailableError("The server is shutting down; use another instance")
-            await self._ask_model(exchange, receive)
+            with self.state.load.request():
+                await self._ask_model(exchange, receive)
         else:
             await self._own(exchange.scope, receive, exchange.send)
 
@@ -117,6 +124,8 @@ class SensoriumApp:
         if parsed is not None:
             changed = mend_request(path, parsed)
             if path == "/v1/chat/completions":
+                if self.state.files is not None:
+                    changed |= await inline_files(parsed, self.state.files.store)
                 checked = check_chat(parsed, model.media_limits)
                 FIELD_OF_URL.set(checked.field_of_url)
                 changed |= checked.changed

@@ -1,4 +1,4 @@
-"""Endpoints the outer app answers itself: models, health, metrics, version, documentation."""
+"""Endpoints the outer app answers itself: models, files, batches, health, documentation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from sensorium.serving.errors import (
     UnknownRouteError,
     WrongMethodError,
 )
+from sensorium.serving.files.api import add_files
+from sensorium.serving.files.batch_api import add_batches
 from sensorium.serving.http.docs_page import docs_asset, docs_page
 from sensorium.serving.http.metrics import exposition
 from sensorium.serving.http.openapi import merged_openapi
@@ -32,6 +34,9 @@ def build_own_app(state: ServerState) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http_error)
     _add_models(app, state)
     _add_health(app, state)
+    if state.files is not None:
+        add_files(app, state.files.store, state.files.limits)
+        add_batches(app, state.files)
     _add_documentation(app, state)
     return app
 

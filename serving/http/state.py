@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sensorium.serving.http.auth import KeyRing
+from sensorium.serving.http.load import OnlineLoad
 from sensorium.serving.http.metrics import HttpMetrics
 from sensorium.serving.models import ModelTable
+
+if TYPE_CHECKING:
+    from sensorium.serving.files.service import FileService
 
 __all__ = ["ServerState"]
 
@@ -22,6 +27,8 @@ class ServerState:
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     draining: bool = False
     running: set[asyncio.Task[object]] = field(default_factory=set)
+    load: OnlineLoad = field(default_factory=OnlineLoad)
+    files: FileService | None = None
 
     def ready(self) -> bool:
         """Whether a load balancer should send requests here."""

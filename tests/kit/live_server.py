@@ -23,12 +23,13 @@ class LiveServer:
     ) -> None:
         self.log = log
         command = [sys.executable, "-P", "-m", "sensorium.serving", "serve", "--port", "0"]
+        data = log.with_name("data")
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, *arguments],
                 stderr=output,
                 stdout=output,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "SENSORIUM_DATA_DIR": str(data), **(environment or {})},
             )
         self.url = ""
 

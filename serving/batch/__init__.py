@@ -1,0 +1,1 @@
+"""Batches: many requests from a file, each answered once, whatever happens on the way."""
