@@ -7,6 +7,7 @@ which gives other pixels.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,13 @@ from sensorium.model_adapters.packers import AnyresLayout
 if TYPE_CHECKING:
     from sensorium.model_adapters.plan import ImagePlan, Plan
 
-__all__ = ["Pixels", "pad_to_square", "prepare", "resize_and_crop", "tile"]
+__all__ = ["Pixels", "pad_and_resize", "prepare", "resize_and_crop", "tile"]
 
+# The longest edge of a square that is padded in one piece; rows of a band; how many squares long an
+# image may be resized as a whole.
+_LONG_EDGE = 8192
+_BAND = 256
+_LONGEST = 32
 Pixels = npt.NDArray[np.float32]
 
 
@@ -34,23 +40,41 @@ def prepare(image: Image.Image, plan: Plan) -> Pixels:
     if layout is not None:
         squares = tile(image, layout)
     elif plan.image.aspect == "pad":
-        squares = [pad_to_square(image, plan.image.pad_colour)]
+        squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size)]
     else:
-        squares = [image]
-    return np.stack(
-        [_normalise(resize_and_crop(square, plan.image), plan.image) for square in squares]
-    )
+        squares = [resize_and_crop(image, plan.image)]
+    return np.stack([_normalise(square, plan.image) for square in squares])
 
 
-def pad_to_square(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """The image in the middle of a square of `colour`; upstream's `expand2square`."""
+def pad_and_resize(image: Image.Image, colour: tuple[int, ...], size: int) -> Image.Image:
+    """The image in the middle of a square of `colour` (`expand2square`), resized to `size`.
+
+    A file of a few kilobytes can hold an image of 1x65000 pixels, whose square would take 12 GB.
+    The square of a long image is therefore resized a band of rows at a time, along the rows and
+    then along the columns as PIL does it, and only near the picture; the rest is plain `colour`.
+    """
     width, height = image.size
-    if width == height:
-        return image
     edge = max(width, height)
-    square = Image.new("RGB", (edge, edge), colour)
-    square.paste(image, ((edge - width) // 2, (edge - height) // 2))
-    return square
+    left, top = (edge - width) // 2, (edge - height) // 2
+    if edge <= _LONG_EDGE:
+        square = Image.new("RGB", (edge, edge), colour)
+        square.paste(image, (left, top))
+        return square.resize((size, size), Image.Resampling.BICUBIC)
+    scale = edge / size
+    # A bicubic kernel reaches two output pixels far.
+    first = max(0, math.floor(left / scale) - 3)
+    last = min(size, math.ceil((left + width) / scale) + 3)
+    begin = max(0, math.floor((first - 3) * scale))
+    end = min(edge, math.ceil((last + 3) * scale))
+    narrow = Image.new("RGB", (size, edge), colour)
+    for start in range(0, height, _BAND):
+        rows = min(_BAND, height - start)
+        band = Image.new("RGB", (end - begin, rows), colour)
+        band.paste(image.crop((0, start, width, start + rows)), (left - begin, 0))
+        box = (first * scale - begin, 0, min(last * scale - begin, end - begin), rows)
+        done = band.resize((last - first, rows), Image.Resampling.BICUBIC, box=box)
+        narrow.paste(done, (first, top + start))
+    return narrow.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def tile(image: Image.Image, layout: AnyresLayout) -> list[Image.Image]:
@@ -76,8 +100,16 @@ def resize_and_crop(image: Image.Image, plan: ImagePlan) -> Image.Image:
         target = (size, int(size * height / width))
     else:
         target = (int(size * width / height), size)
+    left, top = (target[0] - size) // 2, (target[1] - size) // 2
+    if max(target) > _LONGEST * size:
+        # Only what the crop keeps: the whole of a thin image could take gigabytes.
+        # In two steps, as PIL resizes: along the rows, then along the columns.
+        across, down = width / target[0], height / target[1]
+        columns = (left * across, 0, min((left + size) * across, width), height)
+        rows = (0, top * down, size, min((top + size) * down, height))
+        image = image.resize((size, height), Image.Resampling.BICUBIC, box=columns)
+        return image.resize((size, size), Image.Resampling.BICUBIC, box=rows)
     image = image.resize(target, Image.Resampling.BICUBIC)
-    left, top = (image.width - size) // 2, (image.height - size) // 2
     return image.crop((left, top, left + size, top + size))
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sensorium.model_adapters.images import pad_to_square, prepare
+from sensorium.model_adapters import images
+from sensorium.model_adapters.images import pad_and_resize, prepare
 from sensorium.model_adapters.plan import Plan
 from tests.families.test_plan import plan
 from tests.families.test_registry import LLAVA, config
 
 transformers = pytest.importorskip("transformers", reason="an engine extra brings it")
-SIZES = [(336, 336), (640, 480), (333, 1001), (90, 17), (31, 29), (2, 2000)]
+SIZES = [(336, 336), (640, 480), (333, 1001), (90, 17), (31, 29), (30, 800), (800, 30)]
 CLIP = plan({**LLAVA, "image_aspect_ratio": "square"})
 SIGLIP = plan(
     {
@@ -42,13 +43,42 @@ def test_resize_crop_and_normalise(name: str, found: Plan, size: tuple[int, int]
     assert np.array_equal(prepare(image, found), expected)
 
 
-def test_padding_keeps_every_pixel_and_adds_the_truncated_mean() -> None:
-    image = noise(9, 5)
-    square = pad_to_square(image, CLIP.image.pad_colour)
-    assert square.size == (9, 9)
-    assert square.getpixel((0, 0)) == (122, 116, 104)
-    assert np.array_equal(np.asarray(square)[2:7], np.asarray(image))
-    assert pad_to_square(noise(5, 9), (1, 2, 3)).getpixel((8, 0)) == (1, 2, 3)
+@pytest.mark.parametrize("size", [(90, 50), (50, 90), (64, 64), (7, 300), (300, 7)], ids=str)
+def test_a_long_image_is_padded_and_resized_in_bands(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = noise(*size)
+    whole = np.asarray(pad_and_resize(image, (122, 116, 104), 56)).astype(int)
+    monkeypatch.setattr(images, "_LONG_EDGE", 1)
+    monkeypatch.setattr(images, "_BAND", 13)
+    bands = np.asarray(pad_and_resize(image, (122, 116, 104), 56))
+    # Boxes are single precision in PIL: a pixel may round the other way.
+    assert np.abs(whole - bands).max() <= 1
+    assert np.mean(whole != bands) < 0.01
+
+
+@pytest.mark.parametrize("size", [(30, 800), (800, 30), (4, 901)], ids=str)
+def test_a_thin_image_is_cropped_before_it_is_resized(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = noise(*size)
+    whole = images.resize_and_crop(image, CLIP.image)
+    monkeypatch.setattr(images, "_LONGEST", 1)
+    assert np.array_equal(images.resize_and_crop(image, CLIP.image), whole)
+
+
+def test_padding_is_the_truncated_mean_around_the_middle() -> None:
+    white = Image.new("RGB", (9, 3), (255, 255, 255))
+    square = np.asarray(pad_and_resize(white, CLIP.image.pad_colour, 9))
+    assert (square[:2] == (122, 116, 104)).all()
+    assert (square[4] == 255).all()
+
+
+@pytest.mark.parametrize("aspect", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(1, 65_000), (65_000, 1)], ids=str)
+def test_the_thinnest_images_take_little_memory(aspect: str, size: tuple[int, int]) -> None:
+    found = replace(CLIP, image=replace(CLIP.image, aspect=aspect))
+    assert prepare(Image.new("RGB", size, (9, 9, 9)), found).shape == (1, 3, 336, 336)
 
 
 def test_a_hidden_colour_below_alpha_shows() -> None:
