@@ -220,12 +220,16 @@ class BatchRunner:
             raise ServerGoneError(f"the engine has stopped: {reason}")
 
     def _give_up(self, row_id: str, row: Row, failure: _Failure, began: float) -> Finished:
-        """An error row, unless nothing at all has been answered since the row was first tried."""
+        """An error row, unless nothing at all was answered in the second half of its tries.
+
+        (In the first half, rows may still have been answered that were asked before the outage.)
+        """
         busy = isinstance(failure, UnreachableError) or (
             isinstance(failure, Reply) and failure.status in BUSY_STATUSES
         )
-        if busy and self._last_answer < began:
-            seconds = time.monotonic() - self._last_answer
+        now = time.monotonic()
+        if busy and self._last_answer < (began + now) / 2:
+            seconds = now - self._last_answer
             said = _words(failure) if isinstance(failure, Reply) else str(failure)
             raise ServerGoneError(f"no request was answered for {seconds:.0f} s: {said}")
         if isinstance(failure, Reply):
