@@ -80,7 +80,7 @@ def runner(journal: Journal, target: Target, source: Iterator[Row], **options: A
         journal,
         target,
         MediaFiles(journal.answers.parent),
-        RunOptions(retry=retry, **options),
+        RunOptions(retry=retry, patience=0.0, **options),
     )
 
 
