@@ -41,13 +41,15 @@ class RunOptions:
 
     At most `inflight` rows are with the server; their requests take `inflight_bytes` together (one
     that is larger goes alone). Each try gets `timeout` seconds (None: no limit). `lookahead` rows
-    are read ahead and the longest sent first, where it is above 0.
+    are read ahead and the longest sent first, where it is above 0. A server that has answered
+    nothing for `patience` seconds may be taken for gone.
     """
 
     inflight: int = 128
     inflight_bytes: int = 512 << 20
     timeout: float | None = None
     lookahead: int = 0
+    patience: float = 10.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -220,12 +222,17 @@ class BatchRunner:
             raise ServerGoneError(f"the engine has stopped: {reason}")
 
     def _give_up(self, row_id: str, row: Row, failure: _Failure, began: float) -> Finished:
-        """An error row, unless nothing at all has been answered since the row was first tried."""
+        """An error row, unless nothing at all was answered in the second half of its tries.
+
+        (In the first half, rows may still have been answered that were asked before the outage.)
+        """
         busy = isinstance(failure, UnreachableError) or (
             isinstance(failure, Reply) and failure.status in BUSY_STATUSES
         )
-        if busy and self._last_answer < began:
-            seconds = time.monotonic() - self._last_answer
+        now = time.monotonic()
+        seconds = now - self._last_answer
+        gone = seconds >= self._options.patience and self._last_answer < (began + now) / 2
+        if busy and gone:
             said = _words(failure) if isinstance(failure, Reply) else str(failure)
             raise ServerGoneError(f"no request was answered for {seconds:.0f} s: {said}")
         if isinstance(failure, Reply):

@@ -11,7 +11,7 @@ from sensorium.serving.errors import UserError
 
 if TYPE_CHECKING:
     import httpx
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Scope
 
 __all__ = ["BrokenOffError", "Reply", "Target", "UnreachableError", "app_target", "url_target"]
 
@@ -104,10 +104,88 @@ def url_target(url: str, api_key: str | None, inflight: int) -> Target:
     return Target(client, lambda: None)
 
 
+class _AppTarget(Target):
+    """Calls an ASGI app directly: half of what httpx costs for a small request is saved."""
+
+    def __init__(self, app: ASGIApp, dead: Callable[[], str | None]) -> None:
+        self._app = app
+        self.dead = dead
+
+    async def send(
+        self, url: str, content: bytes, content_type: str, *, seconds: float | None = None
+    ) -> Reply:
+        """As `Target.send`; an app that raises has broken off."""
+        exchange = _Exchange(content)
+        headers = [
+            (b"host", b"batch"),
+            (b"content-type", content_type.encode()),
+            (b"content-length", b"%d" % len(content)),
+        ]
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": url,
+            "raw_path": url.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": headers,
+            "client": None,
+            "server": ("batch", 80),
+        }
+        try:
+            async with asyncio.timeout(seconds):
+                await self._app(scope, exchange.receive, exchange.send)
+        except TimeoutError:
+            raise BrokenOffError(f"no answer within {seconds} s") from None
+        except Exception as error:
+            if not exchange.complete:
+                raise BrokenOffError(_reason(error)) from error
+        if not exchange.complete:
+            raise BrokenOffError("the answer has no end")
+        return exchange.reply()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Exchange:
+    """One request and its answer, in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content: bytes | None = content
+        self._status = 500
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self.complete = False
+
+    async def receive(self) -> Message:
+        """The request at first; after that it never ends, since nobody leaves."""
+        if self._content is None:
+            await asyncio.get_running_loop().create_future()
+        content, self._content = self._content, None
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Collect the answer."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in message["headers"]
+            }
+        elif message["type"] == "http.response.body":
+            self._body.append(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+
+    def reply(self) -> Reply:
+        """What came."""
+        body, given = b"".join(self._body), self._headers
+        return Reply(self._status, body, given.get("x-request-id"), _retry_after(given))
+
+
 def app_target(app: ASGIApp, dead: Callable[[], str | None]) -> Target:
     """An ASGI app in this process: the same routes, errors and usage as over HTTP."""
-    import httpx
-
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    client = httpx.AsyncClient(transport=transport, base_url="http://batch", timeout=None)  # noqa: S113
-    return Target(client, dead)
+    return _AppTarget(app, dead)

@@ -80,7 +80,7 @@ def runner(journal: Journal, target: Target, source: Iterator[Row], **options: A
         journal,
         target,
         MediaFiles(journal.answers.parent),
-        RunOptions(retry=retry, **options),
+        RunOptions(retry=retry, patience=0.0, **options),
     )
 
 
@@ -148,7 +148,7 @@ class TestFailures:
 
         journal = journal_in(tmp_path)
         with pytest.raises(ServerGoneError, match="refused"):
-            await runner(journal, FakeTarget(answer), rows(100), inflight=2).run()
+            await runner(journal, FakeTarget(answer), rows(100), inflight=1).run()
         assert len(lines(tmp_path / "out")) == 10
         assert not lines(tmp_path / "err")
 
