@@ -31,12 +31,14 @@ class ServedModel(Protocol):
     """A model that answers requests: an ASGI app of its own and what the outer app must know.
 
     `media_limits` maps a modality (`image`, `audio`, `video`) to the most items a prompt may hold;
-    a modality that is absent is not taken at all.
+    a modality that is absent is not taken at all. `stop_texts` end an answer beside the tokenizer's
+    end token; chats that set no `stop` get them.
     """
 
     app: ASGIApp
     capabilities: frozenset[str]
     media_limits: Mapping[str, int]
+    stop_texts: tuple[str, ...]
     max_model_len: int
     root: str
     metrics: CollectorRegistry | None

@@ -20,9 +20,6 @@ SPEC = FamilySpec(
     prompts={"": YI_VL},
     projectors=("mlp_norm",),
     tokenizer=Tokenizer(slow_llama=True),
-    limits=(
-        "one image a conversation in training, several are taken; answers end at the text `###`, "
-        "which has to be asked for as `stop`"
-    ),
+    limits="one image a conversation in training, several are taken; answers end at `###`",
     proof="tests/families/test_yi_vl.py",
 )

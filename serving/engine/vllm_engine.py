@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from sensorium.model_adapters.conversation import stop_texts
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
@@ -59,6 +61,7 @@ class VllmModel:
         self.media_limits: Mapping[str, int] = {}
         self.openapi: Mapping[str, Any] = {}
         self.root: str = args.model
+        self.stop_texts = stop_texts(Path(args.model))
         self.max_model_len: int = engine.model_config.max_model_len
         self.engine_version = _vllm_version()
 

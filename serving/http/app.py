@@ -14,6 +14,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -34,7 +35,7 @@ from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.media.origin import FIELD_OF_URL
 from sensorium.serving.media.parts import check_chat
-from sensorium.serving.models import CAPABILITY_OF_ROUTE, MODEL_ROUTES
+from sensorium.serving.models import CAPABILITY_OF_ROUTE, MODEL_ROUTES, ServedModel
 
 __all__ = ["SensoriumApp"]
 
@@ -121,17 +122,23 @@ class SensoriumApp:
         if path not in MODEL_ROUTES:
             capability = "chat"
         exchange.model, model = self.state.models.find(name, capability)
-        if parsed is not None:
-            changed = mend_request(path, parsed)
-            if path == "/v1/chat/completions":
-                if self.state.files is not None:
-                    changed |= await inline_files(parsed, self.state.files.store)
-                checked = check_chat(parsed, model.media_limits)
-                FIELD_OF_URL.set(checked.field_of_url)
-                changed |= checked.changed
-            if changed:
-                body = json.dumps(parsed).encode()
+        if parsed is not None and await self._prepare(path, parsed, model):
+            body = json.dumps(parsed).encode()
         await forward(model.app, exchange.scope, receive, exchange.send, body)
+
+    async def _prepare(self, path: str, body: dict[str, Any], model: ServedModel) -> bool:
+        """Check a JSON body and bring it to what vLLM takes, in place; True when it changed."""
+        changed = mend_request(path, body)
+        if path != "/v1/chat/completions":
+            return changed
+        if self.state.files is not None:
+            changed |= await inline_files(body, self.state.files.store)
+        checked = check_chat(body, model.media_limits)
+        FIELD_OF_URL.set(checked.field_of_url)
+        if model.stop_texts and not body.get("stop"):
+            body["stop"] = list(model.stop_texts)
+            changed = True
+        return changed or checked.changed
 
     def _record(self, exchange: _Exchange) -> None:
         labels = (exchange.route, exchange.model)

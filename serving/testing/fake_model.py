@@ -35,6 +35,7 @@ class FakeModel:
         self.app = self._app
         self.capabilities = capabilities
         self.media_limits: Mapping[str, int] = media_limits or {}
+        self.stop_texts: tuple[str, ...] = ()
         self.max_model_len = 1024
         self.root = "fake"
         self.metrics: CollectorRegistry | None = CollectorRegistry()

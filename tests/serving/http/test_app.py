@@ -203,6 +203,16 @@ class TestBodies:
         sent = json.loads(model.received[0])["messages"][0]["content"][0]
         assert sent["image_url"]["url"] == f"data:image/png;base64,{png}"
 
+    @pytest.mark.parametrize(("given", "sent"), [(None, ["###"]), ([], ["###"]), (["x"], ["x"])])
+    async def test_texts_that_end_an_answer_of_the_model(
+        self, serve: Any, given: list[str] | None, sent: list[str]
+    ) -> None:
+        model = FakeModel()
+        model.stop_texts = ("###",)
+        async with serve(eyes=model) as client:
+            await client.post(CHAT, json=chat(stop=given))
+        assert json.loads(model.received[0])["stop"] == sent
+
 
 class TestTranslation:
     async def test_usage_is_completed(self, serve: Any) -> None:
