@@ -38,7 +38,7 @@ QUESTIONS: Final[dict[str, tuple[str, str]]] = {
     "number.jpg": ("Read the text.", "2048"),
     "moves.mp4": ("Which way does the circle move?", "To the right."),
     "beeps.wav": ("How many beeps do you hear?", "3."),
-    "seven_two.wav": ("What is said?", "Seven two."),
+    "three_five.wav": ("What is said?", "Three five."),
     "start.wav": ("Transcribe the audio.", "Start."),
 }
 """For every sample a question and its true answer."""
@@ -133,7 +133,13 @@ def write_video(path: Path, clip: Clip, rate: int, scale: int = CLIP_SCALE) -> N
 
 def _writers() -> dict[str, Callable[[Path], None]]:
     def spoken(words: str, voice: str) -> Callable[[Path], None]:
-        return lambda path: write_wave(path, speak_with_flite(words, voice, 1.05, None))
+        pause = np.zeros(RATE // 5, np.float32)
+
+        def write(path: Path) -> None:
+            said = speak_with_flite(words, voice, 1.05, None)
+            write_wave(path, np.concatenate([pause, said, pause]))
+
+        return write
 
     return {
         "shapes.png": lambda path: _shapes().save(path),
@@ -142,7 +148,7 @@ def _writers() -> dict[str, Callable[[Path], None]]:
         "number.jpg": lambda path: _number().save(path, quality=90),
         "moves.mp4": lambda path: write_video(path, _clip(), FRAMES_PER_SECOND),
         "beeps.wav": lambda path: write_wave(path, _beeps()),
-        "seven_two.wav": spoken("seven two", "slt"),
+        "three_five.wav": spoken("three five", "slt"),
         "start.wav": spoken("start", "rms"),
     }
 

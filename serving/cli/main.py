@@ -19,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "transcribe": "write down what is said in a sound file",
     "batch": "answer every row of a file, resuming where it was stopped",
     "models": "list the models that come with Sensorium",
+    "families": "list the model families whose original checkpoints are read",
+    "inspect": "say how a checkpoint would be served, without loading it",
     "pull": "fetch a model that Sensorium knows by name",
     "doctor": "say what this installation can do, and what is broken",
 }

@@ -7,7 +7,7 @@ import pytest
 from sensorium.serving.engine.arguments import default_options, option_names
 from sensorium.serving.engine.environment import prepare_environment
 from sensorium.serving.engine.log import find_cause, one_line
-from sensorium.serving.engine.plugin import GROUP_VARIABLE, register
+from sensorium.serving.engine.plugin import GROUP_VARIABLE, leave_process_group
 
 
 def test_names_of_options() -> None:
@@ -69,9 +69,9 @@ class TestEnvironment:
         monkeypatch.setattr("os.setpgrp", lambda: left.append(True))
         monkeypatch.setattr("os.getpgrp", lambda: 1)
         monkeypatch.delenv(GROUP_VARIABLE, raising=False)
-        register()
+        leave_process_group()
         monkeypatch.setenv(GROUP_VARIABLE, "1")
-        register()
+        leave_process_group()
         assert left == [True]
 
 

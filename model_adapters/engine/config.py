@@ -1,0 +1,127 @@
+"""The composed model's configuration, and vLLM's parser for configs in their authors' layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig, SiglipVisionConfig
+from vllm.transformers_utils import config as vllm_config
+from vllm.transformers_utils.config_parser_base import ConfigParserBase
+
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.plan import Plan, make_plan, text_fields
+from sensorium.model_adapters.registry import recognise
+
+__all__ = ["ARCHITECTURE", "ComposedConfig", "compose", "install_parser"]
+
+ARCHITECTURE = "SensoriumComposedForCausalLM"
+_TOWER_CONFIGS = {"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}
+
+
+class ComposedConfig(PreTrainedConfig):
+    """Tower, language model and plan of a composed model."""
+
+    model_type = "sensorium_composed"
+    sub_configs = {"text_config": AutoConfig, "vision_config": AutoConfig}  # noqa: RUF012
+
+    def __init__(
+        self,
+        text_config: PreTrainedConfig | None = None,
+        vision_config: PreTrainedConfig | None = None,
+        plan: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("architectures", [ARCHITECTURE])
+        self.text_config = text_config
+        self.vision_config = vision_config
+        self.plan = dict(plan or {})
+        super().__init__(**kwargs)
+
+    def get_text_config(self, *args: Any, **kwargs: Any) -> Any:
+        """The language model's configuration."""
+        return self.text_config
+
+    def read_plan(self) -> Plan:
+        """The checkpoint's plan."""
+        return Plan.from_dict(self.plan)
+
+
+def compose(raw: Mapping[str, Any], plan: Plan, name: str) -> ComposedConfig:
+    """The configuration of a checkpoint whose config was read into `plan`."""
+    text = AutoConfig.for_model(
+        plan.text_type,
+        **text_fields(raw),
+        architectures=[plan.text_architecture],
+        dtype=plan.dtype,
+    )
+    return ComposedConfig(
+        text_config=text,
+        vision_config=_TOWER_CONFIGS[plan.tower_kind](**plan.tower_config),
+        plan=plan.to_dict(),
+        dtype=plan.dtype,
+        tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
+        name_or_path=name,
+    )
+
+
+def install_parser() -> None:
+    """Put our parser before the one that vLLM has for "hf"; harmless when called again.
+
+    The parser that was there, vLLM's own or another plugin's, gets every config that is not ours.
+    Replacing the entry directly does what `register_config_parser` does, less two lines of log in
+    every process.
+    """
+    parsers = vllm_config._CONFIG_FORMAT_TO_CONFIG_PARSER
+    previous = parsers["hf"]
+    if not getattr(previous, "reads_composed", False):
+        parsers["hf"] = _chained(previous)
+
+
+def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
+    class ChainedParser(ConfigParserBase):
+        """Reads configs in their authors' layout and passes all others on."""
+
+        reads_composed = True
+
+        def parse(
+            self,
+            model: str | Path,
+            trust_remote_code: bool,
+            revision: str | None = None,
+            code_revision: str | None = None,
+            **kwargs: Any,
+        ) -> Any:
+            """The raw config and the configuration made of it."""
+            raw = _read(model, revision)
+            overrides = kwargs.get("hf_overrides")
+            if raw is not None and isinstance(overrides, dict):
+                raw = {**raw, **overrides}
+            match = None if raw is None else recognise(raw)
+            if raw is None or match is None:
+                parser: Any = previous()
+                return parser.parse(model, trust_remote_code, revision, code_revision, **kwargs)
+            folder = Path(model) if Path(model).is_dir() else None
+            return raw, compose(raw, make_plan(raw, match, folder), str(model))
+
+    return ChainedParser
+
+
+def _read(model: str | Path, revision: str | None) -> dict[str, Any] | None:
+    """config.json of a folder or hub id; None where there is none that we can read."""
+    path = Path(model) / "config.json"
+    if path.is_file():
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CheckpointError(f"{path} is not valid JSON: {error}") from None
+        return raw if isinstance(raw, dict) else None
+    if Path(model).exists():
+        return None
+    try:
+        raw, _ = PreTrainedConfig.get_config_dict(model, revision=revision)
+    except (OSError, ValueError):
+        return None  # vLLM's parser says what is wrong
+    return dict(raw)

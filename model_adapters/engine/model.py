@@ -1,0 +1,205 @@
+"""The composed model: a vision tower, a projector and a language model, merged in the prompt.
+
+vLLM caches what it learns about this class by the hash of this file alone: interface flags and
+base classes belong here, not into a base module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from vllm.config import VllmConfig
+from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
+from vllm.model_executor.models.clip import CLIPVisionModel
+from vllm.model_executor.models.interfaces import (
+    MultiModalEmbeddings,
+    SupportsLoRA,
+    SupportsMultiModal,
+    SupportsPP,
+)
+from vllm.model_executor.models.module_mapping import MultiModelKeys
+from vllm.model_executor.models.siglip import SiglipVisionModel
+from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
+from vllm.multimodal import MULTIMODAL_REGISTRY
+
+from sensorium.model_adapters.engine.packing import pack
+from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
+from sensorium.model_adapters.engine.projectors import build_projector
+from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
+from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.tensor_files import scan
+from sensorium.model_adapters.weight_names import original_name, place, place_tower
+
+__all__ = ["ComposedForCausalLM"]
+
+_TOWERS = {"clip": CLIPVisionModel, "siglip": SiglipVisionModel}
+_FILE = "@file:"
+_TOWER = "@tower:"
+_END = "@"
+
+
+@MULTIMODAL_REGISTRY.register_processor(ImageInputs, info=Information, dummy_inputs=DummyInputs)
+class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoRA):
+    """Any known tower, projector and language model, as the checkpoint's plan says."""
+
+    packed_modules_mapping = {  # noqa: RUF012
+        "qkv_proj": ["q_proj", "k_proj", "v_proj"],
+        "gate_up_proj": ["gate_proj", "up_proj"],
+    }
+
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__()
+        self.config = vllm_config.model_config.hf_config
+        self.plan = self.config.read_plan()
+        self.checkpoint = vllm_config.model_config.model
+        text = self.config.text_config
+        with self._mark_tower_model(vllm_config, "image"):
+            self.vision_tower = _TOWERS[self.plan.tower_kind](
+                self.config.vision_config,
+                num_hidden_layers_override=self.plan.tower_layers,
+                require_post_norm=False,
+                prefix=maybe_prefix(prefix, "vision_tower"),
+            )
+            self.projector = build_projector(
+                self.plan.projector, self.config.vision_config.hidden_size, text.hidden_size
+            )
+            if self.plan.layout() is not None:
+                self.image_newline = nn.Parameter(torch.empty(text.hidden_size))
+        with self._mark_language_model(vllm_config):
+            self.language_model = init_vllm_registered_model(
+                vllm_config,
+                hf_config=text,
+                prefix=maybe_prefix(prefix, "language_model"),
+            )
+        self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
+        self._files = _weight_files(self.checkpoint)
+        self._tower_inside = False
+
+    @classmethod
+    def get_placeholder_str(cls, modality: str, i: int) -> str | None:
+        """The text that stands for an image in a prompt."""
+        if modality != "image":
+            raise ValueError(f"this model takes images, got {modality}")
+        return IMAGE_MARK
+
+    def embed_multimodal(self, **kwargs: Any) -> MultiModalEmbeddings:
+        """Projected features of each image, `[tokens, hidden]`."""
+        pixels = kwargs.get("pixel_values")
+        if pixels is None:
+            return []
+        if not isinstance(pixels, torch.Tensor):
+            pixels = torch.cat(list(pixels))
+        drops_class = self.plan.tower_kind == "clip" and not self.plan.keep_class_token
+        features = self.projector(
+            self.vision_tower(pixels, feature_select_strategy="default" if drops_class else "full")
+        )
+        layout = self.plan.layout()
+        if layout is None:
+            return list(features)
+        squares = torch.as_tensor(kwargs["squares"]).flatten().tolist()
+        sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
+        images = torch.split(features, squares)
+        return [
+            pack(image, layout, (width, height), self.image_newline)
+            for image, (width, height) in zip(images, sizes, strict=True)
+        ]
+
+    def _embed_text_input_ids(
+        self, input_ids: torch.Tensor, embed_input_ids: Any, *, is_multimodal: Any
+    ) -> torch.Tensor:
+        # An id past the table, which a prompt can hold, would end the engine for everybody.
+        past = input_ids >= self.config.text_config.vocab_size
+        embedded: torch.Tensor = embed_input_ids(input_ids.masked_fill(past, 0))
+        return embedded
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        positions: torch.Tensor,
+        intermediate_tensors: Any = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Hidden states of the language model."""
+        if intermediate_tensors is not None:
+            inputs_embeds = None
+        return self.language_model(
+            input_ids, positions, intermediate_tensors, inputs_embeds=inputs_embeds
+        )
+
+    def compute_logits(self, hidden_states: torch.Tensor) -> torch.Tensor | None:
+        """Logits; rows past the tokenizer's vocabulary, which the authors cut off, are -inf."""
+        logits: torch.Tensor | None = self.language_model.compute_logits(hidden_states)
+        tokens = getattr(self.config, "authors_tokens", None)
+        if logits is not None and tokens is not None and tokens < logits.shape[-1]:
+            logits[..., tokens:] = -torch.inf
+        return logits
+
+    @property
+    def allow_patterns_overrides(self) -> list[str] | None:
+        """The first weight file; the others follow in `secondary_weights`."""
+        return self._files[:1] or None
+
+    @property
+    def secondary_weights(self) -> Iterator[DefaultModelLoader.Source]:
+        """The other weight files, and the separate tower unless one was seen in the checkpoint.
+
+        vLLM asks for the next source when the one before has been read to its end.
+        """
+        for file in self._files[1:]:
+            yield DefaultModelLoader.Source(
+                self.checkpoint,
+                None,
+                prefix=f"{_FILE}{file}{_END}",
+                allow_patterns_overrides=[file],
+            )
+        if not self._tower_inside:
+            yield DefaultModelLoader.Source(
+                self.plan.tower_source, None, prefix=f"{_TOWER}{self.plan.tower_source}{_END}"
+            )
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
+        """Load strictly; see `load_strictly` for the errors."""
+        spec = self.plan.spec
+        try:
+            return load_strictly(
+                self, weights, self._locate, lambda name: original_name(name, spec)
+            )
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__
+
+    def _locate(self, name: str) -> SourcedName:
+        if name.startswith(_TOWER):
+            file, _, name = name.removeprefix(_TOWER).partition(_END)
+            return SourcedName(name, file, place_tower(name, self.plan.tower_layers))
+        file = self._files[0] if self._files else self.checkpoint
+        if name.startswith(_FILE):
+            file, _, name = name.removeprefix(_FILE).partition(_END)
+        placement = place(name, self.plan.spec, self.plan.tower_layers)
+        if placement is not None and placement.target.startswith("vision_tower."):
+            self._tower_inside = True
+        return SourcedName(name, file, placement)
+
+    def get_mm_mapping(self) -> MultiModelKeys:
+        """The parts by name, for LoRA."""
+        return MultiModelKeys.from_string_field(
+            language_model="language_model", connector="projector", tower_model="vision_tower"
+        )
+
+
+def _weight_files(checkpoint: str) -> list[str]:
+    """The checkpoint's weight files; none for a hub id, whose files vLLM finds."""
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        return []
+    found = scan(folder)
+    found.require_all()
+    unsupported = [name for name in found.files if "/" in name]
+    if unsupported:
+        raise CheckpointError(f"{folder}: weight files in sub-folders: {', '.join(unsupported)}")
+    return list(found.files)

@@ -1,0 +1,51 @@
+"""Makes vLLM know composed models; called in each of its processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Register parser, model, tokenizer and defaults; harmless when called again.
+
+    The model class is registered by name, so that torch code is imported where it is needed only.
+    """
+    from vllm.model_executor.models.config import MODELS_CONFIG_MAP
+    from vllm.model_executor.models.registry import ModelRegistry
+    from vllm.renderers.registry import RENDERER_REGISTRY
+    from vllm.tokenizers.registry import TokenizerRegistry
+
+    from sensorium.model_adapters.engine.config import ARCHITECTURE, install_parser
+
+    install_parser()
+    if ARCHITECTURE in MODELS_CONFIG_MAP:
+        return
+    package = "sensorium.model_adapters.engine"
+    ModelRegistry.register_model(ARCHITECTURE, f"{package}.model:ComposedForCausalLM")
+    mode = "sensorium"
+    TokenizerRegistry.register(mode, f"{package}.tokenizer", "ComposedTokenizer")
+    RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
+    MODELS_CONFIG_MAP[ARCHITECTURE] = _defaults()
+
+
+def _defaults() -> type:
+    from vllm.model_executor.models.config import VerifyAndUpdateConfig
+
+    class ComposedDefaults(VerifyAndUpdateConfig):
+        """What a composed model needs and no flag has to say."""
+
+        @staticmethod
+        def verify_and_update_model_config(model_config: Any) -> None:
+            """Choose the tokenizer, keep images in their own mode, and cut the vocabulary."""
+            model_config.tokenizer_mode = "sensorium"
+            media = model_config.get_multimodal_config().media_io_kwargs
+            media.setdefault("image", {}).setdefault("image_mode", None)
+            if not model_config.skip_tokenizer_init:
+                from sensorium.model_adapters.engine.tokenizer import load_tokenizer
+
+                tokenizer = load_tokenizer(model_config.tokenizer, model_config.tokenizer_revision)
+                model_config.hf_config.authors_tokens = tokenizer.authors_tokens
+
+    return ComposedDefaults

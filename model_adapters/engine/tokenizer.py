@@ -1,0 +1,180 @@
+"""Tokenizers as the authors' code used them: text between images is tokenised piece by piece.
+
+Upstream's `tokenizer_image_token` (haotian-liu/LLaVA, llava/mm_utils.py) splits a prompt at the
+images and tokenises every piece as if it stood alone, which gives other ids than a special token
+in the middle of one text would.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import transformers
+from transformers import BatchEncoding
+from vllm.tokenizers.hf import get_cached_tokenizer
+
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.registry import Match, architecture_of, recognise
+
+__all__ = ["IMAGE_MARK", "MODE", "ComposedTokenizer", "load_tokenizer"]
+
+# The tokenizer mode's name in vLLM's registries.
+MODE = "sensorium"
+# Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
+# type is taken for an image; "<image>" in a question is plain text.
+IMAGE_MARK = "<|sensorium:image|>"
+
+
+class ComposedTokenizer:
+    """What vLLM's tokenizer registry loads for composed models."""
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path, *args: Any, truncation_side: str = "left", **kwargs: Any
+    ) -> Any:
+        """The tokenizer of a checkpoint, wrapped as vLLM wraps any other."""
+        return get_cached_tokenizer(
+            load_tokenizer(str(path), kwargs.get("revision"), truncation_side=truncation_side)
+        )
+
+
+def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
+    """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
+    raw, match = _recognised(path, revision)
+    base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
+    authors_tokens = len(base)
+    base.add_tokens([IMAGE_MARK], special_tokens=True)
+    first = base("a")["input_ids"][:1]
+    adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
+    style = match.spec.prompt(architecture_of(raw))
+    base.chat_template = style.jinja(bos=adds_bos)
+    base.__class__ = _piecewise(type(base))
+    base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
+    base.adds_bos = adds_bos
+    base.authors_tokens = authors_tokens
+    return base
+
+
+def _recognised(path: str, revision: str | None) -> tuple[dict[str, Any], Match]:
+    raw: dict[str, Any]
+    if (Path(path) / "config.json").is_file():
+        raw = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))
+    else:
+        raw, _ = transformers.PreTrainedConfig.get_config_dict(path, revision=revision)
+    match = recognise(raw)
+    if match is None:
+        raise CheckpointError(
+            f"{path}: tokenizer mode {MODE!r} is for checkpoints in their authors' layout"
+        )
+    return raw, match
+
+
+def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[str, Any]) -> Any:
+    """Load by the class that the files call for.
+
+    AutoTokenizer is not asked: it reads the model's config, which it takes for another model's, and
+    then reads a sentencepiece folder without the space that belongs before the first word.
+    """
+    if slow_llama and (not Path(path).is_dir() or (Path(path) / "tokenizer.model").is_file()):
+        found = transformers.LlamaTokenizer
+    else:
+        found = _named_class(path) or transformers.PreTrainedTokenizerFast
+    try:
+        return found.from_pretrained(path, revision=revision, **kwargs)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: its tokenizer cannot be read: {error}") from error
+
+
+def _named_class(path: str) -> Any:
+    config = Path(path) / "tokenizer_config.json"
+    if not config.is_file():
+        return None
+    name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class")
+    return getattr(transformers, str(name), None)
+
+
+class _Pieces:
+    """Mixed into a tokenizer's class: pieces of text between image marks stand alone."""
+
+    image_id: int
+    adds_bos: bool
+    authors_tokens: int
+    bos_token: str
+    bos_token_id: int
+    truncation_side: str
+    base: ClassVar[Any]
+
+    def encode(
+        self,
+        text: Any,
+        *args: Any,
+        add_special_tokens: bool = True,
+        truncation: Any = None,
+        max_length: int | None = None,
+        **kwargs: Any,
+    ) -> list[int]:
+        """Ids of one text."""
+        if not self._has_pieces(text):
+            kwargs.update(truncation=truncation, max_length=max_length)
+            found: list[int] = self.base.encode(
+                self, text, *args, add_special_tokens=add_special_tokens, **kwargs
+            )
+            return found
+        ids = self._piece_ids(text, add_special_tokens)
+        if truncation and max_length is not None and len(ids) > max_length:
+            keep_end = self.truncation_side == "left"
+            ids = ids[len(ids) - max_length :] if keep_end else ids[:max_length]
+        return ids
+
+    def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Ids of one text or of several."""
+        if self._has_pieces(text) and not kwargs.get("return_offsets_mapping"):
+            options = ("add_special_tokens", "truncation", "max_length")
+            ids = self.encode(text, **{key: kwargs[key] for key in options if key in kwargs})
+            return BatchEncoding({"input_ids": ids, "attention_mask": [1] * len(ids)})
+        if isinstance(text, list) and any(self._has_pieces(item) for item in text):
+            rows = [self(item, *args, **kwargs) for item in text]
+            keys = ("input_ids", "attention_mask")
+            return BatchEncoding({key: [row[key] for row in rows] for key in keys})
+        return self.base.__call__(self, text, *args, **kwargs)
+
+    def _has_pieces(self, text: Any) -> bool:
+        return isinstance(text, str) and (IMAGE_MARK in text or self._begins(text))
+
+    def _begins(self, text: str) -> bool:
+        """Whether the text spells out the BOS token, as chat templates do."""
+        return self.adds_bos and text.startswith(self.bos_token)
+
+    def _piece_ids(self, text: str, add_special_tokens: bool) -> list[int]:
+        ids: list[int] = []
+        if self._begins(text):
+            # What follows is the start of a text, with the space that sentencepiece adds.
+            ids.append(self.bos_token_id)
+            text, add_special_tokens = text.removeprefix(self.bos_token), False
+        for index, piece in enumerate(text.split(IMAGE_MARK)):
+            if index:
+                ids.append(self.image_id)
+            special = add_special_tokens and not index
+            ids += self.base.__call__(self, piece, add_special_tokens=special)["input_ids"]
+        return ids
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.base, dict(self.__dict__))
+
+
+_CLASSES: dict[Any, type] = {}
+
+
+def _piecewise(base: Any) -> type:
+    """The tokenizer class `base` with `_Pieces` mixed in."""
+    if base not in _CLASSES:
+        _CLASSES[base] = type(f"Piecewise{base.__name__}", (_Pieces, base), {"base": base})
+    return _CLASSES[base]
+
+
+def _restore(base: Any, state: dict[str, Any]) -> Any:
+    tokenizer: Any = object.__new__(_piecewise(base))
+    tokenizer.__dict__.update(state)
+    return tokenizer

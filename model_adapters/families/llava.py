@@ -1,0 +1,36 @@
+"""LLaVA v1 and v1.5, and everything fine-tuned from them.
+
+Facts: haotian-liu/LLaVA, llava/mm_utils.py (preprocessing, tokens), llava/conversation.py,
+llava/model/llava_arch.py. The conversation style is nowhere in a checkpoint: v1.5 and most
+fine-tunes speak `vicuna_v1`; `--chat-template` replaces it.
+"""
+
+from __future__ import annotations
+
+from sensorium.model_adapters.language_models import LLAMA, MISTRAL
+from sensorium.model_adapters.prompts import LLAVA_V1, VICUNA_V1
+from sensorium.model_adapters.spec import FamilySpec, Tokenizer
+
+__all__ = ["SPEC"]
+
+SPEC = FamilySpec(
+    name="llava",
+    title="LLaVA v1 and v1.5, ShareGPT4V, BakLLaVA and LLaVA fine-tunes",
+    checkpoints=(
+        "liuhaotian/llava-v1.5-7b",
+        "liuhaotian/llava-v1.5-13b",
+        "liuhaotian/llava-v1-0719-336px-lora-merge-vicuna-13b-v1.3",
+        "Lin-Chen/ShareGPT4V-7B",
+        "Lin-Chen/ShareGPT4V-13B",
+        "SkunkworksAI/BakLLaVA-1",
+    ),
+    language_models={
+        "LlavaLlamaForCausalLM": LLAMA,
+        "Share4VLlamaForCausalLM": LLAMA,
+        "LlavaMistralForCausalLM": MISTRAL,
+    },
+    prompts={"": VICUNA_V1, "LlavaMistralForCausalLM": LLAVA_V1},
+    tokenizer=Tokenizer(slow_llama=True),
+    limits="one image in training, several are taken; no <im_start>/<im_end> checkpoints (2023)",
+    proof="tests/families/test_llava.py",
+)

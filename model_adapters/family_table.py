@@ -1,0 +1,66 @@
+"""The families as a table: for the command line, and for docs/families.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensorium.model_adapters.registry import families
+
+__all__ = ["families_markdown", "family_rows"]
+
+_HEAD = """# Model families
+
+Checkpoints that Sensorium reads in the layout their authors published, without conversion. Every
+family here has a test that serves a tiny checkpoint of that layout through vLLM and compares tokens
+and log-probabilities with an independent reference written from the authors' code; no family is
+listed without. The tests use random weights: they prove the computation, not the quality of the
+answers, and the published checkpoints themselves were not run.
+
+Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`) loads as family
+`llava` when its projector and language model are known. `sensorium inspect PATH` says how a
+checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed.
+
+This page is written by `sensorium families --markdown`.
+"""
+
+
+def family_rows() -> list[dict[str, Any]]:
+    """One JSON-able entry a family, in the order of the registry."""
+    rows = []
+    for entry in families():
+        spec = entry.load()
+        rows.append(
+            {
+                "family": spec.name,
+                "title": spec.title,
+                "checkpoints": list(spec.checkpoints),
+                "architectures": list(spec.language_models),
+                "language_models": sorted({m.config_type for m in spec.language_models.values()}),
+                "towers": list(spec.tower.kinds),
+                "projectors": list(spec.projectors),
+                "modalities": list(spec.modalities),
+                "prompts": sorted({style.name for style in spec.prompts.values()}),
+                "class": "merge",
+                "limits": spec.limits,
+                "proof": spec.proof,
+            }
+        )
+    return rows
+
+
+def families_markdown() -> str:
+    """The text of docs/families.md."""
+    parts = [_HEAD]
+    for row in family_rows():
+        parts.append(
+            f"\n## {row['title']}\n\n"
+            f"- Family: `{row['family']}`\n"
+            f"- Checkpoints: {', '.join(f'`{name}`' for name in row['checkpoints'])}\n"
+            f"- Takes: {', '.join(row['modalities'])}\n"
+            f"- Parts: {' or '.join(row['towers'])} tower, {' or '.join(row['projectors'])} "
+            f"projector, {' or '.join(row['language_models'])} language model\n"
+            f"- Conversation: {', '.join(f'`{name}`' for name in row['prompts'])}\n"
+            f"- Limits: {row['limits']}\n"
+            f"- Proof: `{row['proof']}`\n"
+        )
+    return "".join(parts)

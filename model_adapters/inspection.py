@@ -1,0 +1,204 @@
+"""What a checkpoint's folder holds and how it would be served, found without loading weights.
+
+Needs config.json; an index or weight files add what is known of the tensors. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
+from sensorium.model_adapters.plan import Plan, make_plan
+from sensorium.model_adapters.registry import Match, architecture_of, recognise
+from sensorium.model_adapters.spec import RawConfig
+from sensorium.model_adapters.tensor_files import TensorFiles, scan
+from sensorium.model_adapters.towers import OVERRIDE
+from sensorium.model_adapters.weight_names import DROPPED, place
+
+__all__ = ["SIZES", "Inspection", "inspect_checkpoint"]
+
+# Image sizes (width, height) whose tokens are reported.
+SIZES = ((336, 336), (640, 480), (1920, 1080), (480, 2400))
+_LAYER = re.compile(r"^(.*\.layers\.)(\d+)\.(.*)$")
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The findings; `to_dict` is what `sensorium inspect --json` prints.
+
+    `placed` counts tensors by part, `dropped` by reason; `weight_bytes` is None where sizes are not
+    known; `problems` is what keeps the checkpoint from being served.
+    """
+
+    path: str
+    family: str
+    title: str
+    certain: bool
+    why: str
+    architecture: str
+    language_model: str
+    tower: str
+    tower_kind: str
+    tower_layers: int
+    tower_weights: str
+    projector: str
+    prompt_style: str
+    sample: str
+    stops: tuple[str, ...]
+    image_tokens: Mapping[str, int]
+    weight_bytes: int | None
+    cache_bytes_per_token: int | None
+    placed: Mapping[str, int]
+    dropped: Mapping[str, int]
+    unknown: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able data."""
+        return asdict(self)
+
+
+def inspect_checkpoint(folder: Path) -> Inspection:
+    """Read a folder; raises CheckpointError where there is no config or no family fits it."""
+    raw = _config(folder)
+    match = recognise(raw)
+    if match is None:
+        raise UnknownFamilyError(_not_ours(folder, raw))
+    plan = make_plan(raw, match, folder)
+    files = scan(folder)
+    placed, dropped, unknown = _place_all(files, plan)
+    inside = placed["vision_tower"] > 0
+    problems = [*_file_problems(folder, files, match), *_holes(files)]
+    if unknown:
+        problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
+    if not inside and not _has_weights(plan):
+        problems.append(
+            f"the vision tower {plan.tower!r} is not here; vLLM would fetch {plan.tower_source}, "
+            f"or set {OVERRIDE} to its folder"
+        )
+    style = match.spec.prompt(plan.architecture)
+    return Inspection(
+        path=str(folder),
+        family=plan.family,
+        title=match.spec.title,
+        certain=plan.certain,
+        why=plan.why,
+        architecture=plan.architecture,
+        language_model=plan.text_architecture,
+        tower=plan.tower,
+        tower_kind=plan.tower_kind,
+        tower_layers=plan.tower_layers,
+        tower_weights="in the checkpoint" if inside else plan.tower_source,
+        projector=str(raw.get("mm_projector_type") or "linear"),
+        prompt_style=style.name,
+        sample=style.render([("user", "<image>\nWhat is this?")]),
+        stops=style.stops,
+        image_tokens={f"{w}x{h}": plan.image_tokens(w, h) for w, h in SIZES},
+        weight_bytes=_weight_bytes(folder, files),
+        cache_bytes_per_token=_cache_bytes(raw),
+        placed=dict(placed),
+        dropped=dict(dropped),
+        unknown=tuple(unknown),
+        problems=tuple(problems),
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no config.json")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path} holds {type(raw).__name__}, not an object")
+    return raw
+
+
+def _not_ours(folder: Path, raw: RawConfig) -> str:
+    name = architecture_of(raw) or "no architecture"
+    return (
+        f"{folder}: {name} (model_type {raw.get('model_type')!r}) is in no layout that Sensorium "
+        "reads itself: the config has no `mm_vision_tower`. vLLM may know it; `sensorium serve` "
+        "passes it on. `sensorium families` lists what is read here"
+    )
+
+
+def _place_all(files: TensorFiles, plan: Plan) -> tuple[Counter[str], Counter[str], list[str]]:
+    placed: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    unknown = []
+    for name in files.tensors:
+        placement = place(name, plan.spec, plan.tower_layers)
+        if placement is None:
+            unknown.append(name)
+        elif placement.target == DROPPED:
+            dropped[placement.reason] += 1
+        else:
+            placed[placement.target.split(".", 1)[0]] += 1
+    return placed, dropped, unknown
+
+
+def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
+    problems = []
+    if files.missing:
+        problems.append(f"weight files that the index names are absent: {', '.join(files.missing)}")
+    if not files.files and not files.missing:
+        problems.append("no weight file (*.safetensors, *.bin, *.pth)")
+    tokenizers = ["tokenizer.model", "tokenizer.json", "vocab.json"]
+    if not any((folder / name).is_file() for name in tokenizers):
+        wanted = tokenizers[:2] if match.spec.tokenizer.slow_llama else tokenizers[1:]
+        problems.append(f"no tokenizer file ({' or '.join(wanted)})")
+    return problems
+
+
+def _holes(files: TensorFiles) -> list[str]:
+    """Layers that lack a tensor which other layers of the same stack have."""
+    stacks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in files.tensors:
+        found = _LAYER.match(name)
+        if found is not None:
+            stacks[found[1]][int(found[2])].add(found[3])
+    holes = []
+    for stack, layers in sorted(stacks.items()):
+        every = set.union(*layers.values())
+        for layer in range(max(layers) + 1):
+            holes += [f"{stack}{layer}.{part}" for part in sorted(every - layers[layer])]
+    if not holes:
+        return []
+    return [f"{len(holes)} tensors are absent from layers: {', '.join(holes[:_SHOWN])}"]
+
+
+def _has_weights(plan: Plan) -> bool:
+    return plan.tower_folder is not None and bool(scan(Path(plan.tower_folder)).files)
+
+
+def _weight_bytes(folder: Path, files: TensorFiles) -> int | None:
+    sizes = [tensor.size for tensor in files.tensors.values()]
+    known = [size for size in sizes if size is not None]
+    if sizes and len(known) == len(sizes):
+        return sum(known)
+    for index in folder.glob("*.index.json"):
+        total = json.loads(index.read_text(encoding="utf-8")).get("metadata", {}).get("total_size")
+        if isinstance(total, int):
+            return total
+    return None
+
+
+def _cache_bytes(raw: RawConfig) -> int | None:
+    """Bytes of keys and values that a token keeps in 16-bit precision."""
+    try:
+        heads = int(raw["num_attention_heads"])
+        width = int(raw.get("head_dim") or int(raw["hidden_size"]) // heads)
+        groups = int(raw.get("num_key_value_heads") or heads)
+        return 2 * 2 * int(raw["num_hidden_layers"]) * groups * width
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,238 @@
+"""From a checkpoint's config and its family's spec to everything needed to build the model.
+
+A plan is plain data: it travels inside the model's configuration to every engine process, and
+`sensorium inspect` prints it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.packers import AnyresLayout
+from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
+from sensorium.model_adapters.registry import Match, architecture_of, families
+from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
+from sensorium.model_adapters.towers import KINDS, TowerPlace, find_tower, token_grid
+
+__all__ = ["ImagePlan", "Plan", "make_plan", "text_fields"]
+
+_NOT_TEXT = (
+    "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "vision_", "tokenizer_", "pretrain_"
+)  # fmt: skip
+_NOT_TEXT_KEYS = frozenset(
+    {"architectures", "auto_map", "dtype", "model_type", "torch_dtype", "transformers_version"}
+)
+# Config keys of features that are not served yet: better refused than read as something else.
+_REFUSED = {
+    "mm_use_im_start_end": "trained <im_start>/<im_end> tokens around images",
+    "mm_use_im_patch_token": "a trained <im_patch> token",
+    "mm_vision_tower_aux_list": "several vision towers",
+    "mm_resampler_type": "a resampler after the vision tower",
+    "use_s2": "multi-scale (S2) vision features",
+    "use_mm_proj_aux": "a second projector",
+}
+_NEUTRAL: tuple[object, ...] = (None, False, "", [], "null")
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """How an image becomes pixel tensors; `mean` and `std` are for pixels scaled to 0..1."""
+
+    size: int
+    resize: str
+    aspect: Aspect
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def pad_colour(self) -> tuple[int, ...]:
+        """The mean colour as 8-bit values, truncated as the authors' code does."""
+        return tuple(int(value * 255) for value in self.mean)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checkpoint, understood.
+
+    `tower_layers` is how many encoder layers run (the selected hidden state's index), `grid` the
+    tower's patches along an edge, `tower_source` the folder or hub id that may hold its weights.
+    """
+
+    family: str
+    architecture: str
+    why: str
+    certain: bool
+    tower: str
+    tower_kind: str
+    tower_config: Mapping[str, Any]
+    tower_source: str
+    tower_folder: str | None
+    tower_layers: int
+    keep_class_token: bool
+    grid: int
+    image: ImagePlan
+    projector: ProjectorType
+    pinpoints: tuple[tuple[int, int], ...]
+    text_type: str
+    text_architecture: str
+    dtype: str | None
+
+    @property
+    def spec(self) -> FamilySpec:
+        """The family's spec."""
+        return families()[self.family]
+
+    def tower_tokens(self) -> int:
+        """Features of one square image that enter the projector."""
+        return self.grid**2 + (self.keep_class_token and KINDS[self.tower_kind].has_class_token)
+
+    def layout(self) -> AnyresLayout | None:
+        """The tiling of an anyres checkpoint, None where each image is one square."""
+        if self.image.aspect != "anyres":
+            return None
+        return AnyresLayout(self.image.size, self.grid, self.pinpoints)
+
+    def image_tokens(self, width: int, height: int) -> int:
+        """How many tokens an image of this size becomes in the prompt."""
+        layout = self.layout()
+        if layout is not None:
+            return layout.tokens(width, height)
+        return self.projector.tokens(self.tower_tokens())
+
+    def most_image_tokens(self) -> int:
+        """The most tokens any image can become."""
+        layout = self.layout()
+        return layout.most_tokens() if layout is not None else self.image_tokens(1, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_dict` wrote, also after a round trip through JSON."""
+        image = dict(data["image"])
+        image.update(mean=tuple(image["mean"]), std=tuple(image["std"]))
+        fields = dict(data)
+        fields["image"] = ImagePlan(**image)
+        fields["projector"] = ProjectorType(**data["projector"])
+        fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
+        return cls(**fields)
+
+
+def make_plan(raw: RawConfig, match: Match, checkpoint: Path | None) -> Plan:
+    """Read a recognised config; raises CheckpointError naming the key that cannot be served."""
+    spec = match.spec
+    _refuse(raw, spec)
+    tower = find_tower(str(raw["mm_vision_tower"]), checkpoint, spec.tower.kinds)
+    aspect = _aspect(raw, spec)
+    return Plan(
+        family=spec.name,
+        architecture=architecture_of(raw),
+        why=match.why,
+        certain=match.certain,
+        tower=tower.name,
+        tower_kind=tower.kind,
+        tower_config=dict(tower.config),
+        tower_source=tower.source,
+        tower_folder=None if tower.folder is None else str(tower.folder),
+        tower_layers=_tower_layers(raw, spec, tower),
+        keep_class_token=_keep_class_token(raw, spec),
+        grid=token_grid(tower.config),
+        image=_image_plan(tower, aspect),
+        projector=parse_projector(str(raw.get("mm_projector_type") or "linear"), spec.projectors),
+        pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
+        text_type=match.language_model.config_type,
+        text_architecture=match.language_model.architecture,
+        dtype=raw.get("dtype") or raw.get("torch_dtype"),
+    )
+
+
+def text_fields(raw: RawConfig) -> dict[str, Any]:
+    """The language model's own fields of a flat config."""
+    return {
+        key: value
+        for key, value in raw.items()
+        if not key.startswith(_NOT_TEXT) and key not in _NOT_TEXT_KEYS
+    }
+
+
+def _refuse(raw: RawConfig, spec: FamilySpec) -> None:
+    for key, what in _REFUSED.items():
+        if raw.get(key) not in _NEUTRAL:
+            raise CheckpointError(
+                f"the config's `{key}: {raw[key]!r}` says {what}, which the family {spec.name!r} "
+                "does not serve yet"
+            )
+
+
+def _aspect(raw: RawConfig, spec: FamilySpec) -> Aspect:
+    value = raw.get("image_aspect_ratio")
+    if value not in spec.aspects:
+        known = ", ".join(repr(key) for key in spec.aspects)
+        raise CheckpointError(
+            f"the config's `image_aspect_ratio` is {value!r}; "
+            f"the family {spec.name!r} knows {known}"
+        )
+    aspect = spec.aspects[value]
+    merge = str(raw.get("mm_patch_merge_type") or "flat")
+    if aspect == "anyres" and merge != "spatial_unpad":
+        raise CheckpointError(
+            f"the config's `mm_patch_merge_type` is {merge!r}; tiles are served as 'spatial_unpad'"
+        )
+    return aspect
+
+
+def _tower_layers(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> int:
+    selected = spec.tower.select_layer
+    if selected is None:
+        selected = int(raw.get("mm_vision_select_layer", -2))
+    depth = int(tower.config["num_hidden_layers"])
+    layers = selected if selected >= 0 else depth + 1 + selected
+    if not 0 < layers <= depth:
+        raise CheckpointError(
+            f"the config's `mm_vision_select_layer` is {selected}; the tower has {depth} layers"
+        )
+    return layers
+
+
+def _keep_class_token(raw: RawConfig, spec: FamilySpec) -> bool:
+    if spec.tower.keep_class_token is not None:
+        return spec.tower.keep_class_token
+    feature = raw.get("mm_vision_select_feature") or "patch"
+    if feature not in ("patch", "cls_patch"):
+        raise CheckpointError(
+            f"the config's `mm_vision_select_feature` is {feature!r}; known: 'patch', 'cls_patch'"
+        )
+    return bool(feature == "cls_patch")
+
+
+def _image_plan(tower: TowerPlace, aspect: Aspect) -> ImagePlan:
+    kind = KINDS[tower.kind]
+    return ImagePlan(
+        size=int(tower.config["image_size"]),
+        resize=kind.resize,
+        aspect=aspect,
+        mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),
+        std=tuple(tower.preprocessing.get("image_std") or kind.std),
+    )
+
+
+def _pinpoints(raw: RawConfig) -> tuple[tuple[int, int], ...]:
+    value = raw.get("image_grid_pinpoints")
+    try:
+        pairs = ast.literal_eval(value) if isinstance(value, str) else value
+        found = tuple((int(width), int(height)) for width, height in pairs or ())
+    except (ValueError, SyntaxError, TypeError):
+        found = ()
+    if not found:
+        raise CheckpointError(
+            "the config's `image_grid_pinpoints` must be a list of [width, height] pairs; "
+            f"got {value!r}"
+        )
+    return found

@@ -1,0 +1,59 @@
+"""Projectors by the names that configs give them, and how many tokens each makes."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from sensorium.model_adapters.errors import CheckpointError
+
+__all__ = ["ProjectorType", "parse_projector"]
+
+_MLP = re.compile(r"mlp(\d+)x_gelu(_Norm)?")
+_LDPV2_GRID = 12
+
+
+@dataclass(frozen=True)
+class ProjectorType:
+    """A kind of projector (`linear`, `mlp`, `mlp_norm`, `ldp`, `ldpv2`) and its linear layers."""
+
+    kind: str
+    depth: int = 1
+
+    def tokens(self, patches: int) -> int:
+        """How many tokens `patches` features of one square image become."""
+        if self.kind == "ldp":
+            return math.ceil(math.isqrt(patches) / 2) ** 2
+        if self.kind == "ldpv2":
+            return _LDPV2_GRID**2
+        return patches
+
+
+def parse_projector(name: str, taken: tuple[str, ...]) -> ProjectorType:
+    """Read `mm_projector_type`; raises CheckpointError for one the family does not take."""
+    parsed = _parse(name)
+    if parsed is None or parsed.kind not in taken:
+        raise CheckpointError(
+            f"projector {name!r} (config key `mm_projector_type`) is not one this family has: "
+            f"{', '.join(_EXAMPLES[kind] for kind in taken)}"
+        )
+    return parsed
+
+
+def _parse(name: str) -> ProjectorType | None:
+    if name in ("linear", "ldpnet", "ldpnetv2"):
+        return ProjectorType({"linear": "linear", "ldpnet": "ldp", "ldpnetv2": "ldpv2"}[name])
+    found = _MLP.fullmatch(name)
+    if found is None or int(found[1]) < 1:
+        return None
+    return ProjectorType("mlp_norm" if found[2] else "mlp", int(found[1]))
+
+
+_EXAMPLES = {
+    "linear": "linear",
+    "mlp": "mlp2x_gelu",
+    "mlp_norm": "mlp2x_gelu_Norm",
+    "ldp": "ldpnet",
+    "ldpv2": "ldpnetv2",
+}

@@ -1,0 +1,195 @@
+"""How conversations are written as one text, the way each family was trained.
+
+A style is data: it renders conversations itself (`PromptStyle.render`), and writes itself down as
+the Jinja template that vLLM's chat route wants (`PromptStyle.jinja`). Neither writes the text of
+the begin-of-sequence token: whether there is one is the tokenizer's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+__all__ = [
+    "BUNNY",
+    "CHATML_DIRECT",
+    "LLAMA_2",
+    "LLAVA_V0",
+    "LLAVA_V1",
+    "MISTRAL_INSTRUCT",
+    "VICUNA_V1",
+    "YI_VL",
+    "PromptStyle",
+    "Turn",
+]
+
+# (role, text); role is "system", "user" or "assistant".
+Turn = tuple[str, str]
+_SYSTEM_MARK = "{system}"
+_TEXT_MARK = "{text}"
+
+
+@dataclass(frozen=True)
+class PromptStyle:
+    """One conversation format.
+
+    `system_format` holds `{system}`, the turn formats hold `{text}`. `first_user`, where a format
+    puts the system text inside the first question, holds both and replaces the system's own turn;
+    without system text the first question is then an ordinary one. `stops` are the texts that end
+    an answer beside the tokenizer's end-of-sequence token.
+    """
+
+    name: str
+    system: str
+    user: str
+    assistant: str
+    generation: str
+    system_format: str = "{system}"
+    first_user: str | None = None
+    stops: tuple[str, ...] = ()
+
+    def render(self, turns: Sequence[Turn], *, generate: bool = True) -> str:
+        """The text of a conversation; a system turn replaces the default system text."""
+        system = self.system
+        for role, text in turns:
+            if role == "system":
+                system = text
+        inside = self.first_user is not None
+        parts = [] if inside else [self.system_format.replace(_SYSTEM_MARK, system)]
+        pending = inside and bool(system)
+        for role, text in turns:
+            if role == "user":
+                form = self.user
+                if pending and self.first_user is not None:
+                    form, pending = self.first_user.replace(_SYSTEM_MARK, system), False
+                parts.append(form.replace(_TEXT_MARK, text))
+            elif role == "assistant":
+                parts.append(self.assistant.replace(_TEXT_MARK, text))
+        if generate:
+            parts.append(self.generation)
+        return "".join(parts)
+
+    def jinja(self, *, bos: bool) -> str:
+        """The same as a Jinja chat template, starting with the BOS token when `bos` is set."""
+        lines = [
+            f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true) -%}}",
+            "{%- for m in messages if m['role'] == 'system' -%}",
+            "{%- set ns.system = m['content'] -%}",
+            "{%- endfor -%}",
+            "{{- bos_token -}}" if bos else "",
+        ]
+        user = _expression(self.user)
+        if self.first_user is None:
+            lines.append(f"{{{{- {_expression(self.system_format)} -}}}}")
+        else:
+            first = _expression(self.first_user)
+            user = f"({first} if ns.pending and ns.system else {user})"
+        lines += [
+            "{%- for m in messages -%}",
+            "{%- if m['role'] == 'user' -%}",
+            f"{{{{- {user} -}}}}",
+            "{%- set ns.pending = false -%}",
+            "{%- elif m['role'] == 'assistant' -%}",
+            f"{{{{- {_expression(self.assistant)} -}}}}",
+            "{%- endif -%}",
+            "{%- endfor -%}",
+            "{%- if add_generation_prompt -%}",
+            f"{{{{- {_quoted(self.generation)} -}}}}",
+            "{%- endif -%}",
+        ]
+        return "".join(lines)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
+def _expression(form: str) -> str:
+    """A Jinja expression that fills `{system}` and `{text}` in."""
+    pieces: list[str] = []
+    for index, around in enumerate(form.split(_SYSTEM_MARK)):
+        if index:
+            pieces.append("ns.system")
+        for inner, text in enumerate(around.split(_TEXT_MARK)):
+            if inner:
+                pieces.append("m['content']")
+            if text:
+                pieces.append(_quoted(text))
+    return " ~ ".join(pieces) or "''"
+
+
+_CURIOUS_USER = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
+_CURIOUS_HUMAN = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+
+VICUNA_V1 = PromptStyle(
+    name="vicuna_v1",
+    system=_CURIOUS_USER,
+    system_format="{system} ",
+    user="USER: {text} ",
+    assistant="ASSISTANT: {text}</s>",
+    generation="ASSISTANT:",
+)
+LLAVA_V1 = replace(VICUNA_V1, name="llava_v1", system=_CURIOUS_HUMAN)
+LLAVA_V0 = PromptStyle(
+    name="llava_v0",
+    system=_CURIOUS_HUMAN,
+    system_format="{system}###",
+    user="Human: {text}###",
+    assistant="Assistant: {text}###",
+    generation="Assistant:",
+    stops=("###",),
+)
+BUNNY = replace(VICUNA_V1, name="bunny", assistant="ASSISTANT: {text}<|endoftext|>")
+LLAMA_2 = PromptStyle(
+    name="llava_llama_2",
+    system=(
+        "You are a helpful language and vision assistant. "
+        "You are able to understand the visual content that the user provides, "
+        "and assist the user with a variety of tasks using natural language."
+    ),
+    first_user="[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{text} [/INST]",
+    user="<s>[INST] {text} [/INST]",
+    assistant=" {text} </s>",
+    generation="",
+)
+MISTRAL_INSTRUCT = PromptStyle(
+    name="mistral_instruct",
+    system="",
+    first_user="[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{text} [/INST]",
+    user="[INST] {text} [/INST]",
+    assistant=" {text} </s>",
+    generation="",
+)
+CHATML_DIRECT = PromptStyle(
+    name="chatml_direct",
+    system="Answer the questions.",
+    system_format="<|im_start|>system\n{system}<|im_end|>",
+    user="<|im_start|>user\n{text}<|im_end|>",
+    assistant="<|im_start|>assistant\n{text}<|im_end|>",
+    generation="<|im_start|>assistant\n",
+    stops=("<|im_end|>",),
+)
+YI_VL = PromptStyle(
+    name="yi_vl",
+    system=(
+        "This is a chat between an inquisitive human and an AI assistant. "
+        "Assume the role of the AI assistant. "
+        "Read all the images carefully, and respond to the human's questions with informative, "
+        "helpful, detailed and polite answers. "
+        "这是一个好奇的人类和一个人工智能助手之间的对话。"
+        "假设你扮演这个AI助手的角色。"
+        "仔细阅读所有的图像，并对人类的问题做出信息丰富、有帮助、详细的和礼貌的回答。"
+    ),
+    system_format="{system}\n\n### ",
+    user="Human: {text}\n### ",
+    assistant="Assistant: {text}\n### ",
+    generation="Assistant:",
+    stops=("###",),
+)

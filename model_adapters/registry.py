@@ -1,0 +1,166 @@
+"""Which family a checkpoint belongs to, told by its config alone.
+
+The table below is all that is read until a family is recognised; its spec is imported then.
+`model_type` is never trusted by itself: half a dozen families that differ write "llava" there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from sensorium.model_adapters.errors import UnknownFamilyError
+from sensorium.model_adapters.language_models import guess_language_model
+from sensorium.model_adapters.spec import FamilySpec, LanguageModel, RawConfig
+
+__all__ = ["Entry", "Match", "Registry", "architecture_of", "families", "recognise"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A family in the table: its name, where its spec is, and what its configs look like.
+
+    A config belongs to the entry when its architecture is one of `architectures` (none: any), it
+    has every key of `needs`, and each key of `when` has one of the values, compared as text. An
+    entry that names architectures goes before one that does not, then the one with more conditions.
+    """
+
+    name: str
+    spec: str
+    architectures: tuple[str, ...] = ()
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs: tuple[str, ...] = ("mm_vision_tower",)
+
+    def load(self) -> FamilySpec:
+        """Import the family's spec."""
+        module, _, attribute = self.spec.partition(":")
+        return cast(FamilySpec, getattr(importlib.import_module(module), attribute))
+
+    def fits(self, raw: RawConfig) -> bool:
+        """Whether the config is one of this family's."""
+        if self.architectures and architecture_of(raw) not in self.architectures:
+            return False
+        if any(raw.get(key) is None for key in self.needs):
+            return False
+        return all(str(raw.get(key)) in values for key, values in self.when.items())
+
+
+@dataclass(frozen=True)
+class Match:
+    """A recognised family. `why` says by what; `certain` is False where parts were guessed."""
+
+    spec: FamilySpec
+    language_model: LanguageModel
+    why: str
+    certain: bool
+
+
+class Registry:
+    """The table of families; names and recognition rules are unique."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Add a family; raises ValueError for a name or a rule that is taken."""
+        if entry.name in self._entries:
+            raise ValueError(f"a family named {entry.name!r} is registered already")
+        for other in self._entries.values():
+            shared = set(entry.architectures) & set(other.architectures)
+            if (shared or not (entry.architectures or other.architectures)) and (
+                dict(entry.when) == dict(other.when)
+            ):
+                raise ValueError(
+                    f"families {entry.name!r} and {other.name!r} claim the same configs: "
+                    f"{', '.join(sorted(shared)) or 'any architecture'} {dict(entry.when)}"
+                )
+        self._entries[entry.name] = entry
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __getitem__(self, name: str) -> FamilySpec:
+        if name not in self._entries:
+            near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.3)
+            raise UnknownFamilyError(
+                f"no family is named {name!r}; near it: {', '.join(near) or 'none'}"
+            )
+        return self._entries[name].load()
+
+    def match(self, raw: RawConfig) -> Match | None:
+        """The family of a config in its authors' layout; None for configs that are not ours.
+
+        Raises UnknownFamilyError for a LLaVA-like config whose language model is unknown.
+        """
+        if "vision_config" in raw and "text_config" in raw:
+            return None
+        fitting = [entry for entry in self if entry.fits(raw)]
+        if not fitting:
+            return None
+        entry = max(fitting, key=lambda entry: (bool(entry.architectures), len(entry.when)))
+        spec = entry.load()
+        name = architecture_of(raw)
+        known = spec.language_models.get(name)
+        if known is not None:
+            seen = [f"architecture {name}", *(f"{key} {raw.get(key)}" for key in entry.when)]
+            return Match(spec, known, " and ".join(seen), certain=True)
+        guess = guess_language_model(name, str(raw.get("model_type", "")))
+        if guess is None:
+            raise UnknownFamilyError(self._unknown(raw))
+        why = f"laid out as LLaVA is, and {name or raw.get('model_type')!r} speaks of a "
+        return Match(spec, guess, f"{why}{guess.config_type} language model", certain=False)
+
+    def _unknown(self, raw: RawConfig) -> str:
+        known = {name for entry in self for name in entry.architectures}
+        name = architecture_of(raw)
+        near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.3)
+        seen = {key: raw[key] for key in _TELLING if key in raw}
+        return (
+            f"no language model is known for architecture {name!r} "
+            f"(seen in the config: {seen}); the nearest known: {', '.join(near) or 'none'}"
+        )
+
+
+_TELLING = ("model_type", "mm_vision_tower", "mm_projector_type", "image_aspect_ratio")
+
+
+def architecture_of(raw: RawConfig) -> str:
+    """The first entry of `architectures`, or an empty text."""
+    names = raw.get("architectures") or [""]
+    return str(names[0])
+
+
+def _family(
+    name: str, module: str, *architectures: str, when: Mapping[str, tuple[str, ...]] | None = None
+) -> Entry:
+    spec = f"sensorium.model_adapters.families.{module}:SPEC"
+    return Entry(name, spec, architectures, when or {})
+
+
+_LLAVA = ("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM")
+_MOBILE = "MobileLlamaForCausalLM"
+_BUNNY = ("BunnyQwenForCausalLM", "BunnyQwen2ForCausalLM", "BunnyPhiForCausalLM")
+
+_TABLE = Registry()
+# The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
+_TABLE.add(_family("llava", "llava"))
+_TABLE.add(_family("llava-next", "llava_next", *_LLAVA, when={"image_aspect_ratio": ("anyres",)}))
+_TABLE.add(_family("yi-vl", "yi_vl", _LLAVA[0], when={"mm_projector_type": ("mlp2x_gelu_Norm",)}))
+_TABLE.add(_family("mobilevlm", "mobilevlm", _MOBILE, when={"mm_projector_type": ("ldpnet",)}))
+_TABLE.add(
+    _family("mobilevlm-v2", "mobilevlm_v2", _MOBILE, when={"mm_projector_type": ("ldpnetv2",)})
+)
+_TABLE.add(_family("bunny", "bunny", *_BUNNY))
+
+
+def families() -> Registry:
+    """The table of every family that is known."""
+    return _TABLE
+
+
+def recognise(raw: RawConfig) -> Match | None:
+    """The family of a config, by the table; see `Registry.match`."""
+    return _TABLE.match(raw)

@@ -1,0 +1,71 @@
+"""`sensorium inspect`: say how a checkpoint would be served, without loading it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
+from sensorium.serving.errors import UserError
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "say how a checkpoint would be served, without loading it"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `sensorium inspect`."""
+    parser.add_argument("path", metavar="PATH", help="the checkpoint's folder")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
+
+
+def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
+    """Print the findings; exit code 1 where something keeps the checkpoint from being served."""
+    folder = Path(args.path).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{args.path} is not a folder")
+    try:
+        found = inspect_checkpoint(folder)
+    except CheckpointError as error:
+        raise UserError(str(error)) from None
+    print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if args.json else _text(found))
+    return 1 if found.problems else 0
+
+
+def _text(found: Inspection) -> str:
+    sizes = ", ".join(f"{size}: {tokens}" for size, tokens in found.image_tokens.items())
+    doubt = "" if found.certain else " (a guess: check the answers)"
+    rows = [
+        ("family", f"{found.family}: {found.title}{doubt}"),
+        ("because", found.why),
+        ("language model", f"{found.language_model} in {found.architecture}"),
+        ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),
+        ("its weights", found.tower_weights),
+        ("projector", found.projector),
+        ("image tokens", sizes),
+        ("conversation", f"{found.prompt_style}: {found.sample!r}"),
+        ("stops", " ".join(found.stops) or "the tokenizer's end token"),
+        ("weights", _size(found.weight_bytes)),
+        ("cache", f"{_size(found.cache_bytes_per_token)} a token in 16 bits"),
+        ("tensors", _counts(found.placed) or "none were seen"),
+        ("not used", _counts(found.dropped) or "none"),
+        ("problems", "none" if not found.problems else ""),
+    ]
+    lines = [f"{name:<15} {value}".rstrip() for name, value in rows]
+    return "\n".join([*lines, *(f"  - {problem}" for problem in found.problems)])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return "unknown"
+    for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= bytes_:
+            return f"{size / bytes_:.1f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,36 @@
+"""The tiny checkpoints of this tier, built once a run, and the engines that serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.families.parity import Subject
+
+# Prompts as they are, and cut every 24 tokens: through each image.
+ENGINES: dict[str, dict[str, Any]] = {
+    "whole prompts": {},
+    "chunks of 24": {"max_num_batched_tokens": 24, "max_num_seqs": 4},
+}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds the checkpoints and, beside them, their towers."""
+    return tmp_path_factory.mktemp("families")
+
+
+@pytest.fixture(scope="class", params=ENGINES.values(), ids=ENGINES.keys())
+def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """The checkpoint that the test class names, served, and its reference."""
+    from tests.families.parity import serving
+
+    proof: Any = request.cls
+    with serving(
+        proof.checkpoint, folder, proof.tower, proof.prompt, inside=proof.inside, **request.param
+    ) as found:
+        yield found

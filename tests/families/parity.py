@@ -1,0 +1,121 @@
+"""The comparison of a served checkpoint with its reference: the same cases for every family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.families.checkpoints import BUILDERS
+from tests.families.reference import Reference
+from tests.families.served import Answer, Served, encoded, question
+
+__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "serving"]
+
+# Of top-5 log-probabilities, absolute, in float32.
+TOLERANCE = 5e-4
+QUESTION = "What is in the image?"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question and its pictures."""
+
+    name: str
+    images: tuple[bytes, ...] = ()
+    text: str = QUESTION
+
+
+def _blocks(columns: int, rows: int, pixels: int, seed: int) -> Image.Image:
+    """Random colours in blocks: differs everywhere and survives resizing."""
+    random = np.random.default_rng(seed)
+    colours = random.integers(0, 255, (rows, columns, 3), dtype=np.uint8)
+    return Image.fromarray(np.kron(colours, np.ones((pixels, pixels, 1), dtype=np.uint8)))
+
+
+def _see_through() -> Image.Image:
+    image = _blocks(9, 7, 10, 5).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
+
+
+def _rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    return encoded(_blocks(9, 5, 16, 6), "JPEG", quality=90, exif=exif)
+
+
+_WIDE = encoded(_blocks(9, 5, 11, 1))
+_TALL = encoded(_blocks(4, 12, 7, 2))
+CASES = (
+    Case("text only", text="Who are you?"),
+    Case("odd aspect", (_WIDE,)),
+    Case("two images", (_WIDE, _TALL), "Compare the two."),
+    Case("one to five", (encoded(_blocks(3, 15, 9, 3)),)),
+    Case("one pixel", (encoded(Image.new("RGB", (1, 1), (200, 30, 90))),)),
+    Case("grayscale", (encoded(_blocks(6, 6, 10, 4).convert("L")),)),
+    Case("alpha", (encoded(_see_through()),)),
+    Case("palette", (encoded(_blocks(8, 6, 9, 7).convert("P")),)),
+    Case("turned by EXIF", (_rotated(),)),
+)
+
+
+class Subject:
+    """A checkpoint that is served, its reference, and the authors' prompt for one question."""
+
+    def __init__(self, served: Served, reference: Reference, prompt: str) -> None:
+        self.served = served
+        self.reference = reference
+        self.prompt = prompt
+
+    def authors_prompt(self, case: Case) -> str:
+        """The text that the authors' code would tokenise."""
+        return self.prompt.format("<image>\n" * len(case.images) + case.text)
+
+    def serve(self, cases: Sequence[Case]) -> list[Answer]:
+        """Answers to the cases, in one batch."""
+        return self.served.chat(*(question(case.text, case.images) for case in cases))
+
+    def compare(self, case: Case, answer: Answer) -> float:
+        """The largest difference of log-probabilities; fails where ids differ."""
+        prompt = self.authors_prompt(case)
+        assert len(answer.prompt) == self.reference.prompt_length(prompt, case.images)
+        first = self.reference.pieces(prompt)[0]
+        assert answer.prompt[: len(first)] == first
+        tokens, rows = self.reference.answer(prompt, case.images)
+        assert answer.tokens == tokens, case.name
+        return _difference(answer, rows)
+
+
+def _difference(answer: Answer, rows: Any) -> float:
+    """The largest absolute difference between served and reference log-probabilities."""
+    return max(
+        abs(value - float(row[token]))
+        for step, row in zip(answer.top, rows, strict=True)
+        for token, value in step.items()
+    )
+
+
+@contextmanager
+def serving(
+    name: str, folder: Path, tower: str, prompt: str, *, inside: bool = False, **options: Any
+) -> Iterator[Subject]:
+    """Build a checkpoint below `folder`, serve it and read it as the authors do.
+
+    `tower` is the tower's folder relative to the checkpoint; `prompt` holds {} for the question.
+    """
+    checkpoint = folder / name
+    if not checkpoint.exists():
+        checkpoint.mkdir()
+        BUILDERS[name](checkpoint)
+    served = Served(checkpoint, **options)
+    try:
+        reference = Reference(checkpoint, (checkpoint / tower).resolve(), inside=inside)
+        yield Subject(served, reference, prompt)
+    finally:
+        served.close()

@@ -1,0 +1,107 @@
+"""What every family has to show; a family's test file says which checkpoint and which prompt."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from tests.families.parity import CASES, TOLERANCE, Case, Subject
+from tests.families.served import question
+
+__all__ = ["FamilyProof", "family_marks"]
+
+family_marks = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
+_BY_NAME = {case.name: case for case in CASES}
+
+
+class FamilyProof:
+    """Served tokens and log-probabilities equal the reference's, and the comparison bites."""
+
+    checkpoint: ClassVar[str]
+    tower: ClassVar[str]
+    prompt: ClassVar[str]
+    inside: ClassVar[bool] = False
+
+    def test_equals_the_reference(self, subject: Subject) -> None:
+        answers = subject.serve(CASES)
+        worst = {c.name: subject.compare(c, a) for c, a in zip(CASES, answers, strict=True)}
+        assert max(worst.values()) < TOLERANCE, worst
+
+    def test_one_image_under_two_questions_at_once(self, subject: Subject) -> None:
+        image = _BY_NAME["odd aspect"].images
+        cases = [Case("first", image, "Which colours?"), Case("second", image, "And how many?")]
+        for case, answer in zip(cases, subject.serve(cases), strict=True):
+            assert subject.compare(case, answer) < TOLERANCE
+
+    def test_equals_the_reference_from_the_prefix_cache(self, subject: Subject) -> None:
+        case = _BY_NAME["two images"]
+        subject.serve([case])
+        [answer] = subject.serve([case])
+        assert answer.cached >= 32
+        assert subject.compare(case, answer) < TOLERANCE
+
+    def test_no_prompt_ends_the_engine(self, subject: Subject) -> None:
+        from vllm.exceptions import VLLMValidationError
+
+        from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
+
+        typed = "<image> <image><image> <|im_start|>"
+        [answer] = subject.serve([Case("typed", text=f"{typed} <s> </s>")])
+        assert typed in subject.served.llm.get_tokenizer().decode(answer.prompt)
+        subject.served.chat(question(f"{IMAGE_MARK} what?"))
+        for ids in ([5, 639, 640, 641, 7], [3, 10**6], [2**31 - 1]):
+            with suppress(VLLMValidationError):  # a 400 over HTTP; what is let in must do no harm
+                subject.served.generate({"prompt_token_ids": ids})
+        self.test_one_image_under_two_questions_at_once(subject)
+
+    @pytest.mark.parametrize("part", ["projector", "vision_tower", "language_model"])
+    def test_a_spoilt_weight_is_seen(self, subject: Subject, part: str) -> None:
+        case = Case("spoilt", _BY_NAME["odd aspect"].images, f"Is the {part} whole?")
+        undo = _swap_rows(subject, part)
+        try:
+            [answer] = subject.serve([case])
+        finally:
+            undo()
+        with pytest.raises(AssertionError):
+            assert subject.compare(case, answer) < 10 * TOLERANCE
+
+
+def _swap_rows(subject: Subject, part: str) -> Any:
+    """Swap two output rows of the part's last matrix; returns what swaps them back."""
+
+    def last_matrix(model: Any) -> torch.Tensor:
+        found = [
+            parameter
+            for name, parameter in getattr(model, part).named_parameters()
+            if parameter.ndim >= 2 and "lm_head" not in name
+        ]
+        matrix: torch.Tensor = found[-1]
+        return matrix
+
+    def swap(model: Any) -> None:
+        matrix = last_matrix(model)
+        with torch.no_grad():
+            matrix.copy_(matrix.roll(1, 0))
+
+    def back(model: Any) -> None:
+        matrix = last_matrix(model)
+        with torch.no_grad():
+            matrix.copy_(matrix.roll(-1, 0))
+
+    def forget() -> None:
+        llm = subject.served.llm
+        llm.reset_prefix_cache()
+        llm.llm_engine.reset_mm_cache()
+        llm.llm_engine.reset_encoder_cache()
+
+    subject.served.llm.apply_model(swap)
+    forget()
+
+    def undo() -> None:
+        subject.served.llm.apply_model(back)
+        forget()
+
+    return undo

@@ -1,0 +1,105 @@
+"""A tiny checkpoint served by vLLM inside the test process."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Answer", "Served", "data_url", "encoded", "question"]
+
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The prompt's ids, the answer's ids, and the top-5 log-probabilities of each step."""
+
+    prompt: list[int]
+    tokens: list[int]
+    top: list[dict[int, float]]
+    cached: int
+
+
+class Served:
+    """An engine for one checkpoint; close it before the next one starts."""
+
+    def __init__(self, checkpoint: Path, **options: Any) -> None:
+        from vllm import LLM
+
+        settings: dict[str, Any] = {
+            "dtype": "float32",
+            "max_model_len": 1024,
+            "enforce_eager": True,
+            "max_num_seqs": 4,
+            "block_size": 32,
+            "kv_cache_memory_bytes": 32 << 20,
+            "seed": 0,
+        }
+        try:
+            self.llm = LLM(model=str(checkpoint), **{**settings, **options})
+        except BaseException:
+            _clean_up()
+            raise
+
+    def chat(self, *conversations: list[dict[str, Any]], tokens: int = 16) -> list[Answer]:
+        """Answer conversations greedily, all in one batch."""
+        outputs = self.llm.chat(list(conversations), self._greedy(tokens), use_tqdm=False)
+        return [_answer(output) for output in outputs]
+
+    def generate(self, prompt: Any, tokens: int = 4) -> Answer:
+        """Continue a raw prompt greedily."""
+        return _answer(self.llm.generate(prompt, self._greedy(tokens), use_tqdm=False)[0])
+
+    def close(self) -> None:
+        """End the engine and free what it held."""
+        self.llm.llm_engine.engine_core.shutdown()
+        del self.llm
+        _clean_up()
+
+    @staticmethod
+    def _greedy(tokens: int) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(temperature=0, max_tokens=tokens, logprobs=5)
+
+
+def _clean_up() -> None:
+    from vllm.distributed import cleanup_dist_env_and_memory
+
+    cleanup_dist_env_and_memory()
+    gc.collect()
+
+
+def _answer(output: Any) -> Answer:
+    completion = output.outputs[0]
+    top = [{token: entry.logprob for token, entry in step.items()} for step in completion.logprobs]
+    cached = output.num_cached_tokens or 0
+    return Answer(list(output.prompt_token_ids), list(completion.token_ids), top, cached)
+
+
+def question(text: str, images: Sequence[bytes] = ()) -> list[dict[str, Any]]:
+    """One user turn: images, then text."""
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": data_url(image)}} for image in images
+    ]
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+
+def data_url(image: bytes) -> str:
+    """An image file as a data URL."""
+    return "data:image/png;base64," + base64.b64encode(image).decode()
+
+
+def encoded(image: Any, form: str = "PNG", **options: Any) -> bytes:
+    """The bytes of an image file."""
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()

@@ -1,0 +1,151 @@
+"""`sensorium inspect` and `sensorium families`: what they print, without torch and at once."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensorium.model_adapters.conversation import stop_texts
+from sensorium.model_adapters.family_table import families_markdown
+from sensorium.model_adapters.registry import families
+from sensorium.serving.cli import families as families_command
+from sensorium.serving.cli.main import main
+from tests.families.test_registry import LLAVA
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = {
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "image_aspect_ratio": "pad",
+}
+
+
+def write_checkpoint(folder: Path, names: list[str], **changes: Any) -> Path:
+    """A folder with only a config and an index."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({**LLAVA, **TEXT, **changes}))
+    index = {
+        "metadata": {"total_size": 14_000_000_000},
+        "weight_map": dict.fromkeys(names, "w.bin"),
+    }
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    return folder
+
+
+def names(layers: int = 2) -> list[str]:
+    parts = [f"model.layers.{layer}.self_attn.q_proj.weight" for layer in range(layers)]
+    return [*parts, "lm_head.weight", "model.mm_projector.0.weight"]
+
+
+def inspect(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    code = main(["inspect", str(folder), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_reads_a_config_and_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = inspect(write_checkpoint(tmp_path, names()), capsys)
+    assert code == 1
+    assert found["family"] == "llava"
+    assert found["certain"]
+    assert found["image_tokens"]["640x480"] == 576
+    assert found["weight_bytes"] == 14_000_000_000
+    assert found["cache_bytes_per_token"] == 524_288
+    assert found["placed"] == {"language_model": 3, "projector": 1}
+    assert found["sample"].endswith("USER: <image>\nWhat is this? ASSISTANT:")
+    problems = " / ".join(found["problems"])
+    for word in ("w.bin", "tokenizer.model", "clip-vit-large-patch14-336"):
+        assert word in problems
+
+
+def test_says_what_is_unknown_and_what_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = [*names(3), "strange.weight"]
+    some.remove("model.layers.1.self_attn.q_proj.weight")
+    _, found = inspect(write_checkpoint(tmp_path, some), capsys)
+    assert found["unknown"] == ["strange.weight"]
+    assert "model.layers.1.self_attn.q_proj.weight" in " / ".join(found["problems"])
+
+
+def test_prints_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_checkpoint(tmp_path, names(), architectures=["NewLlamaForCausalLM"])
+    assert main(["inspect", str(folder)]) == 1
+    shown = capsys.readouterr().out
+    assert "a guess" in shown
+    assert "14.0 GB" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (None, "config.json"),
+        ("{", "not valid JSON"),
+        ('{"architectures": ["LlamaForCausalLM"]}', "no `mm_vision_tower`"),
+        (json.dumps({**LLAVA, "mm_projector_type": "sva"}), "mm_projector_type"),
+    ],
+)
+def test_refuses_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, word: str
+) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    assert main(["inspect", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert word in error
+    assert error.count("\n") == 1
+
+
+def test_loads_nothing_heavy(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path, names(32))
+    code = (
+        "import sys; from sensorium.serving.cli.main import main; main(sys.argv[1:]); "
+        "print([n for n in ('numpy', 'torch', 'transformers', 'vllm') if n in sys.modules])"
+    )
+    start = [sys.executable, "-c", code, "inspect", str(folder)]
+    done = subprocess.run(start, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_stop_texts(tmp_path: Path) -> None:
+    assert stop_texts(tmp_path) == ()
+    write_checkpoint(tmp_path, [])
+    assert stop_texts(tmp_path) == ()
+    write_checkpoint(tmp_path, [], mm_projector_type="mlp2x_gelu_Norm")
+    assert stop_texts(tmp_path) == ("###",)
+
+
+class TestFamilies:
+    def test_lists_each(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["families", "--json"]) == 0
+        listed = [row["family"] for row in json.loads(capsys.readouterr().out)]
+        assert listed == [entry.name for entry in families()]
+        assert main(["families"]) == 0
+        assert "yi-vl" in capsys.readouterr().out
+        assert families_command.SUMMARY
+
+    def test_each_is_proven(self) -> None:
+        for entry in families():
+            path = ROOT / entry.load().proof
+            bases = [
+                base.id
+                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.ClassDef)
+                for base in node.bases
+                if isinstance(base, ast.Name)
+            ]
+            assert "FamilyProof" in bases, path
+
+    def test_a_spec_is_short(self) -> None:
+        for path in (ROOT / "model_adapters" / "families").glob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path
+
+    def test_the_page_is_up_to_date(self) -> None:
+        page = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
+        assert page == families_markdown(), "run `sensorium families --markdown > docs/families.md`"

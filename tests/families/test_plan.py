@@ -1,0 +1,165 @@
+"""What is read from a config: layers, tokens, tiles; and what is refused, naming the key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.plan import Plan, make_plan, text_fields
+from sensorium.model_adapters.registry import recognise
+from sensorium.model_adapters.towers import OVERRIDE
+from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
+from tests.families.test_registry import LLAVA, config
+
+INSIDE = "model.vision_tower.vision_tower.vision_model."
+
+
+def plan(raw: dict[str, Any], folder: Path | None = None) -> Plan:
+    match = recognise(raw)
+    assert match is not None
+    return make_plan(raw, match, folder)
+
+
+class TestKnownCheckpoints:
+    def test_llava_15(self) -> None:
+        found = plan({**LLAVA, "image_aspect_ratio": "pad"})
+        assert found.tower_layers == 23
+        assert found.image_tokens(640, 480) == 576
+        assert found.image.pad_colour == (122, 116, 104)
+        assert found.tower_source == "openai/clip-vit-large-patch14-336"
+
+    def test_llava_v1_says_its_projector_and_crop_by_absent_keys(self) -> None:
+        raw = {**LLAVA, "mm_vision_tower": "openai/clip-vit-large-patch14"}
+        del raw["mm_projector_type"]
+        found = plan(raw)
+        assert (found.projector.kind, found.image.aspect) == ("linear", "crop")
+        assert found.image_tokens(640, 480) == 256
+
+    def test_mobilevlm(self) -> None:
+        for projector in ("ldpnet", "ldpnetv2"):
+            raw = config("MobileLlamaForCausalLM", mm_projector_type=projector)
+            assert plan({**raw, "image_aspect_ratio": "pad"}).image_tokens(9, 9) == 144
+
+    def test_bunny_takes_every_patch_of_the_last_layer_but_one(self) -> None:
+        raw = config("BunnyPhiForCausalLM", mm_vision_tower="/models/siglip-so400m-patch14-384")
+        found = plan({**raw, "image_aspect_ratio": "pad"})
+        assert (found.tower_layers, found.image_tokens(1, 1)) == (26, 729)
+        assert found.image.pad_colour == (127, 127, 127)
+
+    @pytest.mark.parametrize(
+        ("size", "tokens"),
+        [((672, 672), 2928), ((336, 336), 576 + 24 * 25), ((1000, 500), 576 + 24 * 49)],
+    )
+    def test_llava_next(self, size: tuple[int, int], tokens: int) -> None:
+        assert self.next_plan().image_tokens(*size) == tokens
+
+    def test_llava_next_counts_at_most_the_largest(self) -> None:
+        found = self.next_plan()
+        most = found.most_image_tokens()
+        sizes = [(width, height) for width in range(1, 900, 37) for height in range(1, 900, 41)]
+        assert all(0 < found.image_tokens(*size) <= most for size in sizes)
+
+    def next_plan(self) -> Plan:
+        pinpoints = "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]"
+        return plan(
+            {
+                **LLAVA,
+                "image_aspect_ratio": "anyres",
+                "image_grid_pinpoints": pinpoints,
+                "mm_patch_merge_type": "spatial_unpad",
+            }
+        )
+
+
+def test_a_plan_survives_json() -> None:
+    found = TestKnownCheckpoints().next_plan()
+    assert Plan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_text_fields_are_the_language_models() -> None:
+    fields = text_fields({**LLAVA, "hidden_size": 8, "torch_dtype": "float16", "use_mm_proj": True})
+    assert fields == {"hidden_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mm_projector_type": "sva"}, "mm_projector_type"),
+        ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
+        ({"image_aspect_ratio": "highres"}, "image_aspect_ratio"),
+        ({"image_aspect_ratio": "anyres"}, "mm_patch_merge_type"),
+        ({"mm_vision_select_layer": -99}, "mm_vision_select_layer"),
+        ({"mm_vision_select_feature": "slicefour"}, "mm_vision_select_feature"),
+        ({"mm_vision_tower": "someone/odd-tower"}, "someone/odd-tower"),
+        ({"use_s2": True}, "use_s2"),
+    ],
+)
+def test_refuses_naming_the_key(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        plan({**LLAVA, **changes})
+
+
+class TestTowerPlaces:
+    def tower(self, folder: Path, **config: Any) -> Path:
+        folder.mkdir(parents=True)
+        content = {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14, **config}
+        (folder / "config.json").write_text(json.dumps(content))
+        return folder
+
+    def test_inside_beside_and_overridden(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        checkpoint = tmp_path / "model"
+        checkpoint.mkdir()
+        raw = {**LLAVA, "mm_vision_tower": "/gone/tower"}
+        beside = self.tower(tmp_path / "tower")
+        assert plan(raw, checkpoint).tower_folder == str(beside)
+        inside = self.tower(checkpoint / "tower")
+        assert plan(raw, checkpoint).tower_folder == str(inside)
+        other = self.tower(tmp_path / "other")
+        monkeypatch.setenv(OVERRIDE, f"else={tmp_path}/nowhere:tower={other}")
+        assert plan(raw, checkpoint).tower_folder == str(other)
+        monkeypatch.setenv(OVERRIDE, str(tmp_path / "nowhere"))
+        with pytest.raises(CheckpointError, match="nowhere"):
+            plan(raw, checkpoint)
+
+    def test_a_tower_of_another_kind_is_refused(self, tmp_path: Path) -> None:
+        self.tower(tmp_path / "tower", model_type="siglip_vision_model")
+        with pytest.raises(CheckpointError, match="siglip"):
+            plan({**LLAVA, "mm_vision_tower": "tower"}, tmp_path)
+
+
+class TestWeightNames:
+    spec = plan(LLAVA).spec
+
+    @pytest.mark.parametrize(
+        ("name", "target"),
+        [
+            ("lm_head.weight", "language_model.lm_head.weight"),
+            ("model.norm.weight", "language_model.model.norm.weight"),
+            ("model.mm_projector.0.bias", "projector.0.bias"),
+            (
+                f"{INSIDE}pre_layrnorm.bias",
+                "vision_tower.vision_model.pre_layrnorm.bias",
+            ),
+            ("model.layers.0.self_attn.rotary_emb.inv_freq", DROPPED),
+            (f"{INSIDE}encoder.layers.23.mlp.fc1.bias", DROPPED),
+            (f"{INSIDE}post_layernorm.bias", DROPPED),
+        ],
+    )
+    def test_place(self, name: str, target: str) -> None:
+        placement = place(name, self.spec, 23)
+        assert placement is not None
+        assert placement.target == target
+
+    def test_unknown(self) -> None:
+        assert place("extra.weight", self.spec, 23) is None
+
+    def test_a_towers_own_files(self) -> None:
+        assert place_tower("text_model.final_layer_norm.bias", 23).target == DROPPED
+        kept = place_tower("vision_model.encoder.layers.22.mlp.fc1.bias", 23)
+        assert kept.target == "vision_tower.vision_model.encoder.layers.22.mlp.fc1.bias"

@@ -1,0 +1,97 @@
+"""Recognition by config: the right family, or an error that says what was seen and what is near."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sensorium.model_adapters.errors import UnknownFamilyError
+from sensorium.model_adapters.registry import Entry, Registry, families, recognise
+
+LLAVA: dict[str, Any] = {
+    "architectures": ["LlavaLlamaForCausalLM"],
+    "model_type": "llava",
+    "mm_vision_tower": "openai/clip-vit-large-patch14-336",
+    "mm_projector_type": "mlp2x_gelu",
+}
+
+
+def config(architecture: str, **changes: Any) -> dict[str, Any]:
+    return {**LLAVA, "architectures": [architecture], **changes}
+
+
+@pytest.mark.parametrize(
+    ("raw", "family", "language_model"),
+    [
+        (LLAVA, "llava", "llama"),
+        (config("LlavaLlamaForCausalLM", mm_projector_type=None), "llava", "llama"),
+        (config("LlavaMistralForCausalLM"), "llava", "mistral"),
+        (config("Share4VLlamaForCausalLM"), "llava", "llama"),
+        (config("LlavaLlamaForCausalLM", image_aspect_ratio="anyres"), "llava-next", "llama"),
+        (config("LlavaMistralForCausalLM", image_aspect_ratio="anyres"), "llava-next", "mistral"),
+        (config("LlavaLlamaForCausalLM", mm_projector_type="mlp2x_gelu_Norm"), "yi-vl", "llama"),
+        (config("MobileLlamaForCausalLM", mm_projector_type="ldpnet"), "mobilevlm", "llama"),
+        (config("MobileLlamaForCausalLM", mm_projector_type="ldpnetv2"), "mobilevlm-v2", "llama"),
+        (config("BunnyQwenForCausalLM"), "bunny", "qwen2"),
+        (config("BunnyPhiForCausalLM"), "bunny", "phi"),
+    ],
+)
+def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> None:
+    match = recognise(raw)
+    assert match is not None
+    assert (match.spec.name, match.language_model.config_type) == (family, language_model)
+    assert match.certain
+
+
+@pytest.mark.parametrize(
+    ("name", "language_model"),
+    [
+        ("SomeonesLlavaMistralForCausalLM", "mistral"),
+        ("MyLlavaQwen2ForCausalLM", "qwen2"),
+        ("AnotherPhi3VForCausalLM", "phi3"),
+        ("XLlamaForCausalLM", "llama"),
+    ],
+)
+def test_reads_unknown_names_with_less_certainty(name: str, language_model: str) -> None:
+    match = recognise(config(name))
+    assert match is not None
+    assert match.language_model.config_type == language_model
+    assert not match.certain
+    assert name in match.why
+
+
+def test_leaves_other_layouts_alone() -> None:
+    assert recognise({"architectures": ["LlamaForCausalLM"], "model_type": "llama"}) is None
+    transformers_layout = {**LLAVA, "vision_config": {}, "text_config": {}}
+    assert recognise(transformers_layout) is None
+
+
+def test_an_unknown_language_model_is_an_error_with_neighbours() -> None:
+    with pytest.raises(UnknownFamilyError) as caught:
+        recognise(config("BunnyQuokkaForCausalLM", model_type="quokka"))
+    assert "BunnyQwenForCausalLM" in str(caught.value)
+    assert "'model_type': 'quokka'" in str(caught.value)
+
+
+def test_names_and_rules_are_unique() -> None:
+    registry = Registry()
+    registry.add(Entry("one", "m:SPEC", ("A",), {"k": ("v",)}))
+    with pytest.raises(ValueError, match="named 'one'"):
+        registry.add(Entry("one", "m:SPEC", ("B",)))
+    with pytest.raises(ValueError, match="same configs: A"):
+        registry.add(Entry("two", "m:SPEC", ("A", "B"), {"k": ("v",)}))
+    registry.add(Entry("three", "m:SPEC", ("A",)))
+
+
+def test_an_unknown_name_lists_the_near_ones() -> None:
+    with pytest.raises(UnknownFamilyError, match="mobilevlm"):
+        families()["mobilvlm"]
+
+
+def test_every_entry_loads_and_agrees_with_its_spec() -> None:
+    for entry in families():
+        spec = entry.load()
+        assert spec.name == entry.name
+        assert set(entry.architectures) <= set(spec.language_models)
+        assert "" in spec.prompts
