@@ -92,6 +92,31 @@ def test_3_drain(own: LiveServer) -> None:
     assert own.process.wait(30) == 0
 
 
+def _engines(server: LiveServer) -> set[int]:
+    tasks = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    return {int(child) for task in tasks for child in task.read_text().split()}
+
+
+def test_a_killed_server_takes_its_engines_along(tmp_path: Path) -> None:
+    with LiveServer(["demo"], tmp_path / "log") as live:
+        live.wait_ready()
+        engines = {pid for pid in _engines(live) if Path(f"/proc/{pid}").exists()}
+        assert engines
+        live.process.kill()
+        live.process.wait(10)
+        deadline = time.monotonic() + 20
+        while any(_runs(pid) for pid in engines):
+            assert time.monotonic() < deadline, "an engine outlived its server"
+            time.sleep(0.1)  # polling other processes
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     with LiveServer(["demo"], tmp_path / "log") as live:
         live.wait_listening()

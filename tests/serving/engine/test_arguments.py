@@ -7,7 +7,6 @@ import pytest
 from sensorium.serving.engine.arguments import default_options, option_names
 from sensorium.serving.engine.environment import prepare_environment
 from sensorium.serving.engine.log import find_cause, one_line
-from sensorium.serving.engine.plugin import GROUP_VARIABLE, leave_process_group
 
 
 def test_names_of_options() -> None:
@@ -63,16 +62,6 @@ class TestEnvironment:
         prepare_environment(environment, cpu=False, log_level="info")
         assert "OMP_NUM_THREADS" not in environment
         assert environment["VLLM_LOGGING_LEVEL"] == "INFO"
-
-    def test_only_engine_processes_leave_the_group(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        left: list[bool] = []
-        monkeypatch.setattr("os.setpgrp", lambda: left.append(True))
-        monkeypatch.setattr("os.getpgrp", lambda: 1)
-        monkeypatch.delenv(GROUP_VARIABLE, raising=False)
-        leave_process_group()
-        monkeypatch.setenv(GROUP_VARIABLE, "1")
-        leave_process_group()
-        assert left == [True]
 
 
 class TestCause:
