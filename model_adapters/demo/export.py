@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from sensorium.model_adapters.demo.model_config import PIXELS, thinker_config
 from sensorium.model_adapters.demo.signals import MEL_BINS, RATE
 from sensorium.model_adapters.demo.weights import WEIGHTS_FILE, file_sha256, write_weights
 
-__all__ = ["CHECKSUM_FILE", "configure", "run", "write_checkpoint"]
+__all__ = ["CHECKSUM_FILE", "average", "configure", "run", "write_checkpoint"]
 
 CHECKSUM_FILE: Final = "SHA256SUMS"
 CLIP_SECONDS: Final = 15
@@ -140,10 +141,17 @@ def write_checkpoint(state: dict[str, Any], tokenizer_file: Path, folder: Path) 
     return parameters
 
 
+def average(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of each tensor over states of one run, which answers better than the last alone."""
+    return {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `export`."""
-    parser.add_argument("state", type=Path, help="state.pt that training left")
     parser.add_argument("folder", type=Path, help="checkpoint folder to write")
+    parser.add_argument(
+        "states", type=Path, nargs="+", help="state.pt that training left; several are averaged"
+    )
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json to put in")
 
 
@@ -151,8 +159,10 @@ def run(args: argparse.Namespace) -> int:
     """Write the folder and say how large it is."""
     import torch
 
-    state = torch.load(args.state, weights_only=True)
-    parameters = write_checkpoint(state["model"], args.tokenizer, args.folder)
+    states = [torch.load(path, weights_only=True) for path in args.states]
+    state = average([state["model"] for state in states])
+    parameters = write_checkpoint(state, args.tokenizer, args.folder)
     size = (args.folder / WEIGHTS_FILE).stat().st_size
-    print(f"{parameters:,} parameters, {size:,} bytes, {state['step']} steps: {args.folder}")
+    steps = " and ".join(str(state["step"]) for state in states)
+    print(f"{parameters:,} parameters, {size:,} bytes, {steps} steps: {args.folder}")
     return 0

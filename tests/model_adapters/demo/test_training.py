@@ -12,6 +12,7 @@ from sensorium.model_adapters.demo import CHECKPOINT, fonts
 from sensorium.model_adapters.demo.batches import Batch, BatchMaker, in_merge_order, pick
 from sensorium.model_adapters.demo.evaluate import Score, examine, interval, mark
 from sensorium.model_adapters.demo.examinations import Amounts, Examination
+from sensorium.model_adapters.demo.export import average
 from sensorium.model_adapters.demo.phrasing import Question
 from sensorium.model_adapters.demo.tokenizer import load_tokenizer
 from sensorium.model_adapters.demo.train import Settings, curriculum, rate_at
@@ -121,3 +122,9 @@ def test_interval() -> None:
     assert (round(low, 3), round(high, 3)) == (0.888, 0.978)
     assert interval(10, 10)[1] == pytest.approx(1)
     assert Score(3, 4).as_json()["accuracy"] == 0.75
+
+
+def test_exported_states_are_averaged() -> None:
+    states = [{"w": torch_.tensor([1.0, 2.0])}, {"w": torch_.tensor([3.0, 4.0])}]
+    assert average(states)["w"].tolist() == [2.0, 3.0]
+    assert average(states[:1])["w"].tolist() == [1.0, 2.0]
