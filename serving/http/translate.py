@@ -67,7 +67,7 @@ def _error_object(
 ) -> dict[str, Any]:
     if code is None and status < 500:
         if _CONTEXT_LENGTH.search(message):
-            code, param = "context_length_exceeded", param_of_length(param)
+            code, param = "context_length_exceeded", _param_of_length(param)
         elif _MODEL_MISSING.search(message):
             code, param = "model_not_found", "model"
     known = kind in {"invalid_request_error", "rate_limit_error", "server_error"}
@@ -79,7 +79,7 @@ def _error_object(
     }
 
 
-def param_of_length(param: str | None) -> str:
+def _param_of_length(param: str | None) -> str:
     """vLLM calls an over-long prompt `input_tokens` or `input_text`; the field is `messages`."""
     return "messages" if param in {None, "input_tokens", "input_text"} else str(param)
 

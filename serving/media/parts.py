@@ -224,7 +224,9 @@ def _convert_file(path: str, part: Mapping[str, Any]) -> dict[str, Any]:
         )
     data = value.get("file_data")
     if not isinstance(data, str):
-        hint = "; `file_id` is not supported here, send `file_data`" if "file_id" in value else ""
+        hint = (
+            "; no files are kept here for `file_id`: send `file_data`" if "file_id" in value else ""
+        )
         raise BadRequestError(
             f"`file_data` must be a base64 data URL, got {_describe(data)}{hint}",
             param=f"{path}.file.file_data",
