@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sensorium.model_adapters.packers import AnyresLayout
+from sensorium.model_adapters.layouts import AnyresLayout
 
 if TYPE_CHECKING:
     from sensorium.model_adapters.plan import ImagePlan, Plan
@@ -37,7 +37,7 @@ def prepare(image: Image.Image, plan: Plan) -> Pixels:
     """
     image = image.convert("RGB")
     layout = plan.layout()
-    if layout is not None:
+    if isinstance(layout, AnyresLayout):
         squares = tile(image, layout)
     elif plan.image.aspect == "pad":
         squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size)]

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.packers import AnyresLayout
+from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
 from sensorium.model_adapters.registry import Match, architecture_of, families
 from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
-from sensorium.model_adapters.towers import KINDS, TowerPlace, find_tower, token_grid
+from sensorium.model_adapters.towers import KINDS
+from sensorium.model_adapters.towers.find import TowerPlace, find_tower, token_grid
 
-__all__ = ["ImagePlan", "Plan", "make_plan", "text_fields"]
+__all__ = ["ImagePlan", "Plan", "TowerPlan", "make_plan", "text_fields"]
 
 _NOT_TEXT = (
     "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "vision_", "tokenizer_", "pretrain_"
@@ -40,6 +41,28 @@ _NEUTRAL: tuple[object, ...] = (None, False, "", [], "null")
 
 
 @dataclass(frozen=True)
+class TowerPlan:
+    """A tower, and what is kept of its output.
+
+    `layers` is how many encoder layers run (the selected hidden state's index), `grid` the patches
+    along an edge, `source` the folder or hub id that may hold the weights (`folder`: if a folder).
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    source: str
+    folder: str | None
+    layers: int
+    keep_class_token: bool
+    grid: int
+
+    def tokens(self) -> int:
+        """Features of one square image."""
+        return self.grid**2 + (self.keep_class_token and KINDS[self.kind].has_class_token)
+
+
+@dataclass(frozen=True)
 class ImagePlan:
     """How an image becomes pixel tensors; `mean` and `std` are for pixels scaled to 0..1."""
 
@@ -57,24 +80,13 @@ class ImagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checkpoint, understood.
-
-    `tower_layers` is how many encoder layers run (the selected hidden state's index), `grid` the
-    tower's patches along an edge, `tower_source` the folder or hub id that may hold its weights.
-    """
+    """A checkpoint, understood."""
 
     family: str
     architecture: str
     why: str
     certain: bool
-    tower: str
-    tower_kind: str
-    tower_config: Mapping[str, Any]
-    tower_source: str
-    tower_folder: str | None
-    tower_layers: int
-    keep_class_token: bool
-    grid: int
+    tower: TowerPlan
     image: ImagePlan
     projector: ProjectorType
     pinpoints: tuple[tuple[int, int], ...]
@@ -87,27 +99,11 @@ class Plan:
         """The family's spec."""
         return families()[self.family]
 
-    def tower_tokens(self) -> int:
-        """Features of one square image that enter the projector."""
-        return self.grid**2 + (self.keep_class_token and KINDS[self.tower_kind].has_class_token)
-
-    def layout(self) -> AnyresLayout | None:
-        """The tiling of an anyres checkpoint, None where each image is one square."""
-        if self.image.aspect != "anyres":
-            return None
-        return AnyresLayout(self.image.size, self.grid, self.pinpoints)
-
-    def image_tokens(self, width: int, height: int) -> int:
-        """How many tokens an image of this size becomes in the prompt."""
-        layout = self.layout()
-        if layout is not None:
-            return layout.tokens(width, height)
-        return self.projector.tokens(self.tower_tokens())
-
-    def most_image_tokens(self) -> int:
-        """The most tokens any image can become."""
-        layout = self.layout()
-        return layout.most_tokens() if layout is not None else self.image_tokens(1, 1)
+    def layout(self) -> Layout:
+        """How an image becomes squares and tokens."""
+        if self.image.aspect == "anyres":
+            return AnyresLayout(self.image.size, self.tower.grid, self.pinpoints)
+        return SquareLayout(self.image.size, self.projector.tokens(self.tower.tokens()))
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-able data."""
@@ -119,31 +115,25 @@ class Plan:
         image = dict(data["image"])
         image.update(mean=tuple(image["mean"]), std=tuple(image["std"]))
         fields = dict(data)
+        fields["tower"] = TowerPlan(**data["tower"])
         fields["image"] = ImagePlan(**image)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
         return cls(**fields)
 
 
-def make_plan(raw: RawConfig, match: Match, checkpoint: Path | None) -> Plan:
+def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     """Read a recognised config; raises CheckpointError naming the key that cannot be served."""
-    spec = match.spec
+    spec, raw = match.spec, match.config
     _refuse(raw, spec)
-    tower = find_tower(str(raw["mm_vision_tower"]), checkpoint, spec.tower.kinds)
+    tower = find_tower(raw, checkpoint, spec.tower.kinds)
     aspect = _aspect(raw, spec)
     return Plan(
         family=spec.name,
         architecture=architecture_of(raw),
         why=match.why,
         certain=match.certain,
-        tower=tower.name,
-        tower_kind=tower.kind,
-        tower_config=dict(tower.config),
-        tower_source=tower.source,
-        tower_folder=None if tower.folder is None else str(tower.folder),
-        tower_layers=_tower_layers(raw, spec, tower),
-        keep_class_token=_keep_class_token(raw, spec),
-        grid=token_grid(tower.config),
+        tower=_tower_plan(raw, spec, tower),
         image=_image_plan(tower, aspect),
         projector=parse_projector(str(raw.get("mm_projector_type") or "linear"), spec.projectors),
         pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
@@ -186,6 +176,19 @@ def _aspect(raw: RawConfig, spec: FamilySpec) -> Aspect:
             f"the config's `mm_patch_merge_type` is {merge!r}; tiles are served as 'spatial_unpad'"
         )
     return aspect
+
+
+def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPlan:
+    return TowerPlan(
+        name=tower.name,
+        kind=tower.kind,
+        config=dict(tower.config),
+        source=tower.source,
+        folder=None if tower.folder is None else str(tower.folder),
+        layers=_tower_layers(raw, spec, tower),
+        keep_class_token=_keep_class_token(raw, spec),
+        grid=token_grid(tower.config),
+    )
 
 
 def _tower_layers(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> int:

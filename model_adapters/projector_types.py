@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sensorium.model_adapters.errors import CheckpointError
 
-__all__ = ["ProjectorType", "parse_projector"]
+__all__ = ["BUILDERS", "ProjectorType", "parse_projector"]
 
 _MLP = re.compile(r"mlp(\d+)x_gelu(_Norm)?")
 _LDPV2_GRID = 12
@@ -56,4 +56,14 @@ _EXAMPLES = {
     "mlp_norm": "mlp2x_gelu_Norm",
     "ldp": "ldpnet",
     "ldpv2": "ldpnetv2",
+}
+
+_MODULES = "sensorium.model_adapters.engine.projectors"
+# What builds each kind for the engine: called with the type, the features' width and the output's.
+BUILDERS = {
+    "linear": f"{_MODULES}.mlp:linear",
+    "mlp": f"{_MODULES}.mlp:mlp",
+    "mlp_norm": f"{_MODULES}.mlp:mlp",
+    "ldp": f"{_MODULES}.ldp:LdpProjector",
+    "ldpv2": f"{_MODULES}.ldp:LdpV2Projector",
 }

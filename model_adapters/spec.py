@@ -6,7 +6,7 @@ the configuration code read specs in processes that must stay light.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -70,7 +70,9 @@ class FamilySpec:
     holds the conversation styles by architecture, "" being the family's usual one. `aspects` maps
     the config's `image_aspect_ratio` to what is done; its key None is the default. `weights` are
     the prefixes of checkpoint tensor names and where they go (None: knowingly dropped), the first
-    match wins. `proof` names the test that compares the family with its reference.
+    match wins. `read` rewrites a config of another shape into LLaVA's flat keys; where it gives a
+    `mm_vision_config`, that is the tower's config (with its `kind`) and the tower lies inside.
+    `proof` names the test that compares the family with its reference.
     """
 
     name: str
@@ -92,6 +94,7 @@ class FamilySpec:
         ("model.", "language_model.model."),
         ("lm_head.", "language_model.lm_head."),
     )
+    read: Callable[[RawConfig], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""
 

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from vllm.config import VllmConfig
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
-from vllm.model_executor.models.clip import CLIPVisionModel
 from vllm.model_executor.models.interfaces import (
     MultiModalEmbeddings,
     SupportsLoRA,
@@ -22,7 +21,6 @@ from vllm.model_executor.models.interfaces import (
     SupportsPP,
 )
 from vllm.model_executor.models.module_mapping import MultiModelKeys
-from vllm.model_executor.models.siglip import SiglipVisionModel
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
@@ -30,6 +28,7 @@ from sensorium.model_adapters.engine.packing import pack
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
+from sensorium.model_adapters.engine.towers import build_tower
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.tensor_files import scan
@@ -37,7 +36,6 @@ from sensorium.model_adapters.weight_names import original_name, place, place_to
 
 __all__ = ["ComposedForCausalLM"]
 
-_TOWERS = {"clip": CLIPVisionModel, "siglip": SiglipVisionModel}
 _FILE = "@file:"
 _TOWER = "@tower:"
 _END = "@"
@@ -59,16 +57,13 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         self.checkpoint = vllm_config.model_config.model
         text = self.config.text_config
         with self._mark_tower_model(vllm_config, "image"):
-            self.vision_tower = _TOWERS[self.plan.tower_kind](
-                self.config.vision_config,
-                num_hidden_layers_override=self.plan.tower_layers,
-                require_post_norm=False,
-                prefix=maybe_prefix(prefix, "vision_tower"),
+            self.vision_tower = build_tower(
+                self.plan.tower, self.config.vision_config, maybe_prefix(prefix, "vision_tower")
             )
             self.projector = build_projector(
-                self.plan.projector, self.config.vision_config.hidden_size, text.hidden_size
+                self.plan.projector, self.vision_tower.width, text.hidden_size
             )
-            if self.plan.layout() is not None:
+            if self.plan.layout().has_newline:
                 self.image_newline = nn.Parameter(torch.empty(text.hidden_size))
         with self._mark_language_model(vllm_config):
             self.language_model = init_vllm_registered_model(
@@ -94,20 +89,9 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             return []
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
-        drops_class = self.plan.tower_kind == "clip" and not self.plan.keep_class_token
-        features = self.projector(
-            self.vision_tower(pixels, feature_select_strategy="default" if drops_class else "full")
-        )
-        layout = self.plan.layout()
-        if layout is None:
-            return list(features)
-        squares = torch.as_tensor(kwargs["squares"]).flatten().tolist()
+        features = self.projector(self.vision_tower(pixels))
         sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
-        images = torch.split(features, squares)
-        return [
-            pack(image, layout, (width, height), self.image_newline)
-            for image, (width, height) in zip(images, sizes, strict=True)
-        ]
+        return pack(features, self.plan.layout(), sizes, getattr(self, "image_newline", None))
 
     def _embed_text_input_ids(
         self, input_ids: torch.Tensor, embed_input_ids: Any, *, is_multimodal: Any
@@ -158,9 +142,9 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 prefix=f"{_FILE}{file}{_END}",
                 allow_patterns_overrides=[file],
             )
-        if not self._tower_inside:
+        if not self._tower_inside and self.plan.tower.source:
             yield DefaultModelLoader.Source(
-                self.plan.tower_source, None, prefix=f"{_TOWER}{self.plan.tower_source}{_END}"
+                self.plan.tower.source, None, prefix=f"{_TOWER}{self.plan.tower.source}{_END}"
             )
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
@@ -176,11 +160,11 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
     def _locate(self, name: str) -> SourcedName:
         if name.startswith(_TOWER):
             file, _, name = name.removeprefix(_TOWER).partition(_END)
-            return SourcedName(name, file, place_tower(name, self.plan.tower_layers))
+            return SourcedName(name, file, place_tower(name, self.plan.tower))
         file = self._files[0] if self._files else self.checkpoint
         if name.startswith(_FILE):
             file, _, name = name.removeprefix(_FILE).partition(_END)
-        placement = place(name, self.plan.spec, self.plan.tower_layers)
+        placement = place(name, self.plan.spec, self.plan.tower)
         if placement is not None and placement.target.startswith("vision_tower."):
             self._tower_inside = True
         return SourcedName(name, file, placement)

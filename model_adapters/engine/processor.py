@@ -94,7 +94,8 @@ class Information(BaseProcessingInfo):
         self, seq_len: int, mm_counts: Mapping[str, int]
     ) -> Mapping[str, int]:
         """Known without processing a dummy image."""
-        return {"image": self.plan().most_image_tokens()}
+        layout = self.plan().layout()
+        return {"image": layout.tokens(*layout.largest())}
 
 
 class DummyInputs(BaseDummyInputsBuilder[Information]):
@@ -108,11 +109,7 @@ class DummyInputs(BaseDummyInputsBuilder[Information]):
         self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Mapping[str, Any]
     ) -> Any:
         """Images that become the most tokens."""
-        plan = self.info.plan()
-        layout = plan.layout()
-        width = height = plan.image.size
-        if layout is not None:
-            width, height = max(layout.pinpoints, key=lambda pair: layout.tokens(*pair))
+        width, height = self.info.plan().layout().largest()
         images = self._get_dummy_images(
             width=width,
             height=height,
@@ -142,7 +139,7 @@ class ImageInputs(BaseMultiModalProcessor[Information]):
         hf_processor_mm_kwargs: Mapping[str, object],
         out_mm_kwargs: Any,
     ) -> Sequence[PromptReplacement]:
-        plan = self.info.plan()
+        layout = self.info.plan().layout()
         tokenizer: Any = self.info.get_tokenizer()
         # The mark's id may lie outside the embedding table, and the sampler's penalties, n-gram and
         # bad-word tables index by id: only ids of the vocabulary may reach the engine.
@@ -150,7 +147,7 @@ class ImageInputs(BaseMultiModalProcessor[Information]):
 
         def placeholders(index: int) -> list[int]:
             size = mm_items.get_items("image", ImageProcessorItems).get_image_size(index)
-            return [filler] * plan.image_tokens(size.width, size.height)
+            return [filler] * layout.tokens(size.width, size.height)
 
         mark = [tokenizer.image_id]
         return [PromptReplacement(modality="image", target=mark, replacement=placeholders)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +103,15 @@ def _difference(answer: Answer, rows: Any) -> float:
 
 @contextmanager
 def serving(
-    name: str, folder: Path, tower: str, prompt: str, *, inside: bool = False, **options: Any
+    name: str,
+    folder: Path,
+    prompt: str,
+    read: Callable[[Path], Reference],
+    **options: Any,
 ) -> Iterator[Subject]:
-    """Build a checkpoint below `folder`, serve it and read it as the authors do.
+    """Build a checkpoint below `folder`, serve it, and `read` it as its authors do.
 
-    `tower` is the tower's folder relative to the checkpoint; `prompt` holds {} for the question.
+    `prompt` holds {} for the question.
     """
     checkpoint = folder / name
     if not checkpoint.exists():
@@ -115,7 +119,6 @@ def serving(
         BUILDERS[name](checkpoint)
     served = Served(checkpoint, **options)
     try:
-        reference = Reference(checkpoint, (checkpoint / tower).resolve(), inside=inside)
-        yield Subject(served, reference, prompt)
+        yield Subject(served, read(checkpoint), prompt)
     finally:
         served.close()

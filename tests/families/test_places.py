@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sensorium.model_adapters.towers import OVERRIDE
+from sensorium.model_adapters.towers.find import OVERRIDE
 from tests.families.checkpoints import BUILDERS
 from tests.families.parity import CASES, TOLERANCE, Subject
 from tests.families.proof import family_marks

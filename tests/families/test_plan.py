@@ -11,7 +11,7 @@ import pytest
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import recognise
-from sensorium.model_adapters.towers import OVERRIDE
+from sensorium.model_adapters.towers.find import OVERRIDE
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
 from tests.families.test_registry import LLAVA, config
 
@@ -21,33 +21,33 @@ INSIDE = "model.vision_tower.vision_tower.vision_model."
 def plan(raw: dict[str, Any], folder: Path | None = None) -> Plan:
     match = recognise(raw)
     assert match is not None
-    return make_plan(raw, match, folder)
+    return make_plan(match, folder)
 
 
 class TestKnownCheckpoints:
     def test_llava_15(self) -> None:
         found = plan({**LLAVA, "image_aspect_ratio": "pad"})
-        assert found.tower_layers == 23
-        assert found.image_tokens(640, 480) == 576
+        assert found.tower.layers == 23
+        assert found.layout().tokens(640, 480) == 576
         assert found.image.pad_colour == (122, 116, 104)
-        assert found.tower_source == "openai/clip-vit-large-patch14-336"
+        assert found.tower.source == "openai/clip-vit-large-patch14-336"
 
     def test_llava_v1_says_its_projector_and_crop_by_absent_keys(self) -> None:
         raw = {**LLAVA, "mm_vision_tower": "openai/clip-vit-large-patch14"}
         del raw["mm_projector_type"]
         found = plan(raw)
         assert (found.projector.kind, found.image.aspect) == ("linear", "crop")
-        assert found.image_tokens(640, 480) == 256
+        assert found.layout().tokens(640, 480) == 256
 
     def test_mobilevlm(self) -> None:
         for projector in ("ldpnet", "ldpnetv2"):
             raw = config("MobileLlamaForCausalLM", mm_projector_type=projector)
-            assert plan({**raw, "image_aspect_ratio": "pad"}).image_tokens(9, 9) == 144
+            assert plan({**raw, "image_aspect_ratio": "pad"}).layout().tokens(9, 9) == 144
 
     def test_bunny_takes_every_patch_of_the_last_layer_but_one(self) -> None:
         raw = config("BunnyPhiForCausalLM", mm_vision_tower="/models/siglip-so400m-patch14-384")
         found = plan({**raw, "image_aspect_ratio": "pad"})
-        assert (found.tower_layers, found.image_tokens(1, 1)) == (26, 729)
+        assert (found.tower.layers, found.layout().tokens(1, 1)) == (26, 729)
         assert found.image.pad_colour == (127, 127, 127)
 
     @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ class TestKnownCheckpoints:
         [((672, 672), 2928), ((336, 336), 576 + 24 * 25), ((1000, 500), 576 + 24 * 49)],
     )
     def test_llava_next(self, size: tuple[int, int], tokens: int) -> None:
-        assert self.next_plan().image_tokens(*size) == tokens
+        assert self.next_plan().layout().tokens(*size) == tokens
 
     def test_llava_next_counts_at_most_the_largest(self) -> None:
         found = self.next_plan()
-        most = found.most_image_tokens()
+        most = found.layout().tokens(*found.layout().largest())
         sizes = [(width, height) for width in range(1, 900, 37) for height in range(1, 900, 41)]
-        assert all(0 < found.image_tokens(*size) <= most for size in sizes)
+        assert all(0 < found.layout().tokens(*size) <= most for size in sizes)
 
     def next_plan(self) -> Plan:
         pinpoints = "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]"
@@ -117,12 +117,12 @@ class TestTowerPlaces:
         checkpoint.mkdir()
         raw = {**LLAVA, "mm_vision_tower": "/gone/tower"}
         beside = self.tower(tmp_path / "tower")
-        assert plan(raw, checkpoint).tower_folder == str(beside)
+        assert plan(raw, checkpoint).tower.folder == str(beside)
         inside = self.tower(checkpoint / "tower")
-        assert plan(raw, checkpoint).tower_folder == str(inside)
+        assert plan(raw, checkpoint).tower.folder == str(inside)
         other = self.tower(tmp_path / "other")
         monkeypatch.setenv(OVERRIDE, f"else={tmp_path}/nowhere:tower={other}")
-        assert plan(raw, checkpoint).tower_folder == str(other)
+        assert plan(raw, checkpoint).tower.folder == str(other)
         monkeypatch.setenv(OVERRIDE, str(tmp_path / "nowhere"))
         with pytest.raises(CheckpointError, match="nowhere"):
             plan(raw, checkpoint)
@@ -134,7 +134,7 @@ class TestTowerPlaces:
 
 
 class TestWeightNames:
-    spec = plan(LLAVA).spec
+    found = plan(LLAVA)
 
     @pytest.mark.parametrize(
         ("name", "target"),
@@ -152,14 +152,14 @@ class TestWeightNames:
         ],
     )
     def test_place(self, name: str, target: str) -> None:
-        placement = place(name, self.spec, 23)
+        placement = place(name, self.found.spec, self.found.tower)
         assert placement is not None
         assert placement.target == target
 
     def test_unknown(self) -> None:
-        assert place("extra.weight", self.spec, 23) is None
+        assert place("extra.weight", self.found.spec, self.found.tower) is None
 
     def test_a_towers_own_files(self) -> None:
-        assert place_tower("text_model.final_layer_norm.bias", 23).target == DROPPED
-        kept = place_tower("vision_model.encoder.layers.22.mlp.fc1.bias", 23)
+        assert place_tower("text_model.final_layer_norm.bias", self.found.tower).target == DROPPED
+        kept = place_tower("vision_model.encoder.layers.22.mlp.fc1.bias", self.found.tower)
         assert kept.target == "vision_tower.vision_model.encoder.layers.22.mlp.fc1.bias"

@@ -76,11 +76,11 @@ def test_an_unknown_language_model_is_an_error_with_neighbours() -> None:
 
 def test_names_and_rules_are_unique() -> None:
     registry = Registry()
-    registry.add(Entry("one", "m:SPEC", ("A",), {"k": ("v",)}))
+    registry.add(Entry("one", "m:SPEC", ("A",), {"k": "v"}))
     with pytest.raises(ValueError, match="named 'one'"):
         registry.add(Entry("one", "m:SPEC", ("B",)))
     with pytest.raises(ValueError, match="same configs: A"):
-        registry.add(Entry("two", "m:SPEC", ("A", "B"), {"k": ("v",)}))
+        registry.add(Entry("two", "m:SPEC", ("A", "B"), {"k": "v"}))
     registry.add(Entry("three", "m:SPEC", ("A",)))
 
 
