@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 __all__ = [
     "BUNNY",
     "CHATML_DIRECT",
+    "DEEPSEEK_VL",
+    "IMAGE_MARK",
     "LLAMA_2",
     "LLAVA_V0",
     "LLAVA_V1",
@@ -27,6 +29,13 @@ __all__ = [
 Turn = tuple[str, str]
 _SYSTEM_MARK = "{system}"
 _TEXT_MARK = "{text}"
+# Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
+# type is taken for an image; "<image>" in a question is plain text.
+IMAGE_MARK = "<|sensorium:image|>"
+# Stands for an image in texts for people.
+_IMAGE = "<image>"
+# vLLM hands a template each image's mark and a newline, before the text.
+_PLAIN_IMAGE = "{image}\n"
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,10 @@ class PromptStyle:
 
     `system_format` holds `{system}`, the turn formats hold `{text}`. `first_user`, where a format
     puts the system text inside the first question, holds both and replaces the system's own turn;
-    without system text the first question is then an ordinary one. `stops` are the texts that end
-    an answer beside the tokenizer's end-of-sequence token.
+    without system text the first question is then an ordinary one. `image` is what is written for
+    an image before the text, `{number}` in it counting the images of the conversation from 1.
+    `strip` takes the whitespace around each text away. `stops` are the texts that end an answer
+    beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -46,10 +57,16 @@ class PromptStyle:
     generation: str
     system_format: str = "{system}"
     first_user: str | None = None
+    image: str = _PLAIN_IMAGE
+    strip: bool = False
     stops: tuple[str, ...] = ()
 
     def render(self, turns: Sequence[Turn], *, generate: bool = True) -> str:
-        """The text of a conversation; a system turn replaces the default system text."""
+        """The text of a conversation, in which `<image>` and a newline stand for each image.
+
+        A system turn replaces the default system text.
+        """
+        turns = self._written(turns)
         system = self.system
         for role, text in turns:
             if role == "system":
@@ -69,10 +86,26 @@ class PromptStyle:
             parts.append(self.generation)
         return "".join(parts)
 
+    def _written(self, turns: Sequence[Turn]) -> list[Turn]:
+        """The turns with each image written as `image` says."""
+        number, written = 0, []
+        for role, text in turns:
+            first, *others = (text.strip() if self.strip else text).split(f"{_IMAGE}\n")
+            for piece in others:
+                number += 1
+                image = self.image.replace("{image}", _IMAGE).replace("{number}", str(number))
+                first += image + piece
+            written.append((role, first))
+        return written
+
     def jinja(self, *, bos: bool) -> str:
-        """The same as a Jinja chat template, starting with the BOS token when `bos` is set."""
+        """The same as a Jinja chat template, starting with the BOS token when `bos` is set.
+
+        Images are marked by `IMAGE_MARK`.
+        """
         lines = [
-            f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true) -%}}",
+            f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true, images=0) -%}}",
+            self._content_macro(),
             "{%- for m in messages if m['role'] == 'system' -%}",
             "{%- set ns.system = m['content'] -%}",
             "{%- endfor -%}",
@@ -99,6 +132,21 @@ class PromptStyle:
         ]
         return "".join(lines)
 
+    def _content_macro(self) -> str:
+        """A Jinja macro that writes a message's content with its images."""
+        image = _quoted(self.image)
+        for name, value in (("{image}", _quoted(IMAGE_MARK)), ("{number}", "ns.images")):
+            image = image.replace(name, f"' ~ {value} ~ '")
+        text = "text | trim" if self.strip else "text"
+        return (
+            "{%- macro content(text) -%}"
+            f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
+            "{%- if loop.first -%}{{- piece -}}{%- else -%}"
+            "{%- set ns.images = ns.images + 1 -%}"
+            f"{{{{- {image} ~ (piece[1:] if piece[:1] == '\n' else piece) -}}}}"
+            "{%- endif -%}{%- endfor -%}{%- endmacro -%}"
+        )
+
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
@@ -113,7 +161,7 @@ def _expression(form: str) -> str:
             pieces.append("ns.system")
         for inner, text in enumerate(around.split(_TEXT_MARK)):
             if inner:
-                pieces.append("m['content']")
+                pieces.append("content(m['content'])")
             if text:
                 pieces.append(_quoted(text))
     return " ~ ".join(pieces) or "''"
@@ -192,4 +240,15 @@ YI_VL = PromptStyle(
     assistant="Assistant: {text}\n### ",
     generation="Assistant:",
     stops=("###",),
+)
+DEEPSEEK_VL = PromptStyle(
+    name="deepseek",
+    system=LLAMA_2.system,
+    system_format="{system}\n\n",
+    user="User: {text}\n\n",
+    assistant="Assistant: {text}<｜end▁of▁sentence｜>",
+    generation="Assistant:",
+    image="{image}",
+    strip=True,
+    stops=("User:",),
 )

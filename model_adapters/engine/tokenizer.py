@@ -16,15 +16,13 @@ from transformers import BatchEncoding
 from vllm.tokenizers.hf import get_cached_tokenizer
 
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.prompts import IMAGE_MARK
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 
 __all__ = ["IMAGE_MARK", "MODE", "ComposedTokenizer", "load_tokenizer"]
 
 # The tokenizer mode's name in vLLM's registries.
 MODE = "sensorium"
-# Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
-# type is taken for an image; "<image>" in a question is plain text.
-IMAGE_MARK = "<|sensorium:image|>"
 
 
 class ComposedTokenizer:
