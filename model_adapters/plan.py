@@ -23,7 +23,8 @@ from sensorium.model_adapters.towers.find import TowerPlace, find_tower, token_g
 __all__ = ["ImagePlan", "Plan", "TowerPlan", "make_plan", "text_fields"]
 
 _NOT_TEXT = (
-    "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "vision_", "tokenizer_", "pretrain_"
+    "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "use_s2", "s2_", "vision_",
+    "tokenizer_", "pretrain_",
 )  # fmt: skip
 _NOT_TEXT_KEYS = frozenset(
     {"architectures", "auto_map", "dtype", "model_type", "torch_dtype", "transformers_version"}
@@ -34,7 +35,6 @@ _REFUSED = {
     "mm_use_im_patch_token": "a trained <im_patch> token",
     "mm_vision_tower_aux_list": "several vision towers",
     "mm_resampler_type": "a resampler after the vision tower",
-    "use_s2": "multi-scale (S2) vision features",
     "use_mm_proj_aux": "a second projector",
 }
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], "null")
@@ -46,6 +46,8 @@ class TowerPlan:
 
     `layers` is how many encoder layers run (the selected hidden state's index), `grid` the patches
     along an edge, `source` the folder or hub id that may hold the weights (`folder`: if a folder).
+    `skip` is how many rows of the features are cut off in front. `scales` are the sizes in pixels
+    at which one picture is looked at, side by side in the features; none: at the tower's own.
     """
 
     name: str
@@ -56,10 +58,13 @@ class TowerPlan:
     layers: int
     keep_class_token: bool
     grid: int
+    skip: int = 0
+    scales: tuple[int, ...] = ()
 
     def tokens(self) -> int:
         """Features of one square image."""
-        return self.grid**2 + (self.keep_class_token and KINDS[self.kind].has_class_token)
+        class_token = self.keep_class_token and KINDS[self.kind].has_class_token
+        return self.grid**2 + class_token - self.skip
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Plan:
     text_type: str
     text_architecture: str
     dtype: str | None
+    embedding_scale: float = 1.0
 
     @property
     def spec(self) -> FamilySpec:
@@ -115,7 +121,9 @@ class Plan:
         image = dict(data["image"])
         image.update(mean=tuple(image["mean"]), std=tuple(image["std"]))
         fields = dict(data)
-        fields["tower"] = TowerPlan(**data["tower"])
+        tower = dict(data["tower"])
+        tower["scales"] = tuple(tower["scales"])
+        fields["tower"] = TowerPlan(**tower)
         fields["image"] = ImagePlan(**image)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
@@ -128,18 +136,20 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     _refuse(raw, spec)
     tower = find_tower(raw, checkpoint, spec.tower.kinds)
     aspect = _aspect(raw, spec)
+    tower_plan = _tower_plan(raw, spec, tower)
     return Plan(
         family=spec.name,
         architecture=architecture_of(raw),
         why=match.why,
         certain=match.certain,
-        tower=_tower_plan(raw, spec, tower),
-        image=_image_plan(tower, aspect),
+        tower=tower_plan,
+        image=_image_plan(tower, tower_plan, aspect),
         projector=parse_projector(str(raw.get("mm_projector_type") or "linear"), spec.projectors),
         pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
         text_type=match.language_model.config_type,
         text_architecture=match.language_model.architecture,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
+        embedding_scale=match.language_model.embedding_scale(raw),
     )
 
 
@@ -179,6 +189,7 @@ def _aspect(raw: RawConfig, spec: FamilySpec) -> Aspect:
 
 
 def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPlan:
+    keep = _keep_class_token(raw, spec)
     return TowerPlan(
         name=tower.name,
         kind=tower.kind,
@@ -186,9 +197,31 @@ def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPla
         source=tower.source,
         folder=None if tower.folder is None else str(tower.folder),
         layers=_tower_layers(raw, spec, tower),
-        keep_class_token=_keep_class_token(raw, spec),
+        keep_class_token=keep,
         grid=token_grid(tower.config),
+        skip=int(spec.tower.drops_first_patch and not keep),
+        scales=_scales(raw, spec, tower),
     )
+
+
+def _scales(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> tuple[int, ...]:
+    """The sizes of multi-scale (S2) features, the tower's own one first."""
+    if not raw.get("use_s2"):
+        return ()
+    if not spec.tower.scales:
+        raise CheckpointError(
+            f"the config's `use_s2: {raw['use_s2']!r}` says multi-scale (S2) vision features, "
+            f"which the family {spec.name!r} does not serve"
+        )
+    value = raw.get("s2_scales") or spec.tower.scales
+    scales = tuple(sorted(int(size) for size in str(value).split(",")))
+    own = int(tower.config["image_size"])
+    if scales[0] != own or any(size % own for size in scales):
+        raise CheckpointError(
+            f"the config's `s2_scales` are {value!r}; they must be multiples of the tower's "
+            f"{own} pixels, and the first one that"
+        )
+    return scales
 
 
 def _tower_layers(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> int:
@@ -215,10 +248,10 @@ def _keep_class_token(raw: RawConfig, spec: FamilySpec) -> bool:
     return bool(feature == "cls_patch")
 
 
-def _image_plan(tower: TowerPlace, aspect: Aspect) -> ImagePlan:
+def _image_plan(tower: TowerPlace, plan: TowerPlan, aspect: Aspect) -> ImagePlan:
     kind = KINDS[tower.kind]
     return ImagePlan(
-        size=int(tower.config["image_size"]),
+        size=max((int(tower.config["image_size"]), *plan.scales)),
         resize=kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),

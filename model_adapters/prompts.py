@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 __all__ = [
     "BUNNY",
+    "BUNNY_LLAMA",
     "CHATML_DIRECT",
     "DEEPSEEK_VL",
     "IMAGE_MARK",
@@ -195,6 +196,7 @@ LLAVA_V0 = PromptStyle(
     stops=("###",),
 )
 BUNNY = replace(VICUNA_V1, name="bunny", assistant="ASSISTANT: {text}<|endoftext|>")
+BUNNY_LLAMA = replace(BUNNY, name="bunny_llama", assistant="ASSISTANT: {text}<|end_of_text|>")
 LLAMA_2 = PromptStyle(
     name="llava_llama_2",
     system=(

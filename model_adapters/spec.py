@@ -6,6 +6,7 @@ the configuration code read specs in processes that must stay light.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -31,13 +32,30 @@ Aspect = Literal["pad", "crop", "anyres"]
 class LanguageModel:
     """A language model inside a checkpoint: whose configuration it has, and vLLM's class for it.
 
-    `config_type` is the `model_type` of its transformers configuration. `drop_keys` are config keys
-    that are not the language model's own although they stand in the flat config.
+    `config_type` is the `model_type` of its transformers configuration. `renames` are config keys
+    that the authors' class calls otherwise, `defaults` what that class assumes where the config is
+    silent. `scale` is what embeddings are multiplied by, those of images too: the name of a config
+    key, "sqrt_width" for the root of the width, or "" for nothing.
     """
 
     config_type: str
     architecture: str
-    drop_keys: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    scale: str = ""
+
+    def fields(self, flat: RawConfig) -> dict[str, Any]:
+        """A flat config's fields of the language model, under transformers' names."""
+        renamed = {self.renames.get(key, key): value for key, value in flat.items()}
+        return {**self.defaults, **renamed}
+
+    def embedding_scale(self, flat: RawConfig) -> float:
+        """What features of images are multiplied by before they join the text's embeddings."""
+        if not self.scale:
+            return 1.0
+        if self.scale == "sqrt_width":
+            return math.sqrt(flat["hidden_size"])
+        return float(flat.get(self.scale, 1.0))
 
 
 @dataclass(frozen=True)
@@ -46,13 +64,18 @@ class Tower:
 
     `select_layer` and `keep_class_token` of None mean "as the checkpoint's config says". With
     `inside` = "ignored" the authors' loader opens the separate tower even where the checkpoint
-    holds tower tensors.
+    holds tower tensors. `drops_first_patch`: authors who cut the first row of the features off also
+    where the tower has no class token, and lose a patch. `scales` are the sizes in pixels of
+    multi-scale (S2) features, as the authors' code writes them, where the config turns them on and
+    names none.
     """
 
     kinds: tuple[str, ...] = ("clip",)
     select_layer: int | None = None
     keep_class_token: bool | None = None
     inside: Literal["used", "ignored"] = "used"
+    drops_first_patch: bool = False
+    scales: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from vllm.transformers_utils.config_parser_base import ConfigParserBase
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_fields
-from sensorium.model_adapters.registry import recognise
+from sensorium.model_adapters.registry import Match, recognise
 from sensorium.model_adapters.towers import KINDS
 
 __all__ = ["ARCHITECTURE", "ComposedConfig", "compose", "install_parser"]
@@ -49,11 +49,11 @@ class ComposedConfig(PreTrainedConfig):
         return Plan.from_dict(self.plan)
 
 
-def compose(raw: Mapping[str, Any], plan: Plan, name: str) -> ComposedConfig:
-    """The configuration of a checkpoint whose config was read into `plan`."""
+def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
+    """The configuration of a recognised checkpoint whose config was read into `plan`."""
     text = AutoConfig.for_model(
         plan.text_type,
-        **text_fields(raw),
+        **match.language_model.fields(text_fields(match.config)),
         architectures=[plan.text_architecture],
         dtype=plan.dtype,
     )
@@ -62,7 +62,8 @@ def compose(raw: Mapping[str, Any], plan: Plan, name: str) -> ComposedConfig:
         vision_config=_tower_config(plan.tower),
         plan=plan.to_dict(),
         dtype=plan.dtype,
-        tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
+        tie_word_embeddings=bool(text.tie_word_embeddings),
+        eos_token_id=text.eos_token_id,
         name_or_path=name,
     )
 
@@ -114,7 +115,7 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
                 parser: Any = previous()
                 return parser.parse(model, trust_remote_code, revision, code_revision, **kwargs)
             folder = Path(model) if Path(model).is_dir() else None
-            return raw, compose(match.config, make_plan(match, folder), str(model))
+            return raw, compose(match, make_plan(match, folder), str(model))
 
     return ChainedParser
 

@@ -26,22 +26,20 @@ _PACKED = {"qkv_proj": ["q_proj", "k_proj", "v_proj"], "gate_up_proj": ["gate_pr
 
 def expected_tensors(model: nn.Module, *, aliases: bool) -> dict[str, Shape]:
     """Names and shapes; with `aliases`, tied parameters are listed under all their names."""
-    packed = _packed_modules(model)
+    packed = {"": _PACKED}
     found: dict[str, Shape] = {}
     for prefix, module in model.named_modules():
+        # A part's own mapping holds for what is below it: phi-3 stacks in its checkpoints already.
+        packed[prefix] = {
+            **packed[prefix.rpartition(".")[0]],
+            **(getattr(module, "packed_modules_mapping", None) or {}),
+        }
         for name, parameter in module.named_parameters(recurse=False):
-            found.update(_expand(prefix, module, name, parameter, packed))
+            found.update(_expand(prefix, module, name, parameter, packed[prefix]))
     if not aliases:
         for name in _tied_names(model):
             found.pop(name, None)
     return found
-
-
-def _packed_modules(model: nn.Module) -> Mapping[str, list[str]]:
-    packed = dict(_PACKED)
-    for module in model.modules():
-        packed.update(getattr(module, "packed_modules_mapping", None) or {})
-    return packed
 
 
 def _tied_names(model: nn.Module) -> set[str]:

@@ -28,7 +28,7 @@ from sensorium.model_adapters.engine.packing import pack
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
-from sensorium.model_adapters.engine.towers import build_tower
+from sensorium.model_adapters.engine.towers import build_tower, feature_width, features
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.tensor_files import scan
@@ -61,7 +61,9 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 self.plan.tower, self.config.vision_config, maybe_prefix(prefix, "vision_tower")
             )
             self.projector = build_projector(
-                self.plan.projector, self.vision_tower.width, text.hidden_size
+                self.plan.projector,
+                feature_width(self.vision_tower, self.plan.tower),
+                text.hidden_size,
             )
             if self.plan.layout().has_newline:
                 self.image_newline = nn.Parameter(torch.empty(text.hidden_size))
@@ -89,9 +91,10 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             return []
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
-        features = self.projector(self.vision_tower(pixels))
+        seen = features(self.vision_tower, self.plan.tower, pixels)
+        projected = self.projector(seen) * self.plan.embedding_scale
         sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
-        return pack(features, self.plan.layout(), sizes, getattr(self, "image_newline", None))
+        return pack(projected, self.plan.layout(), sizes, getattr(self, "image_newline", None))
 
     def _embed_text_input_ids(
         self, input_ids: torch.Tensor, embed_input_ids: Any, *, is_multimodal: Any

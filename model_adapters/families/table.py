@@ -18,7 +18,10 @@ def _family(
 
 _LLAVA = ("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM")
 _MOBILE = "MobileLlamaForCausalLM"
-_BUNNY = ("BunnyQwenForCausalLM", "BunnyQwen2ForCausalLM", "BunnyPhiForCausalLM")
+_BUNNY = tuple(
+    f"Bunny{name}ForCausalLM"
+    for name in ("Qwen", "Qwen2", "Phi", "Phi3", "MiniCPM", "StableLM", "Llama")
+)
 
 ENTRIES = (
     # The catch-all: whatever is laid out as LLaVA is, under any architecture's name.

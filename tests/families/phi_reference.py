@@ -12,10 +12,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["PhiReference"]
+__all__ = ["PhiReference", "Scores"]
 
 
-class _Scores:
+class Scores:
+    """Logits, as transformers returns them."""
+
     def __init__(self, logits: torch.Tensor) -> None:
         self.logits = logits
 
@@ -36,7 +38,7 @@ class PhiReference:
         """Cut the head to the tokenizer's vocabulary."""
         self.rows = rows
 
-    def __call__(self, *, inputs_embeds: torch.Tensor, use_cache: bool) -> _Scores:
+    def __call__(self, *, inputs_embeds: torch.Tensor, use_cache: bool) -> Scores:
         """Logits of a batch of one sequence `[1, tokens, hidden]`."""
         x = inputs_embeds[0]
         for layer in range(self.raw["num_hidden_layers"]):
@@ -45,7 +47,7 @@ class PhiReference:
             hidden = functional.gelu(self._linear(f"{name}.mlp.fc1", y), approximate="tanh")
             x = x + self._attend(f"{name}.self_attn", y) + self._linear(f"{name}.mlp.fc2", hidden)
         x = self._norm("model.final_layernorm", x)
-        return _Scores((x @ self.state["lm_head.weight"][: self.rows].T)[None])
+        return Scores((x @ self.state["lm_head.weight"][: self.rows].T)[None])
 
     def _attend(self, name: str, y: torch.Tensor) -> torch.Tensor:
         heads = self.raw["num_attention_heads"]

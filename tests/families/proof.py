@@ -14,7 +14,7 @@ from tests.families.parity import CASES, TOLERANCE, Case, Subject
 from tests.families.reference import Reference
 from tests.families.served import question
 
-__all__ = ["FamilyProof", "family_marks"]
+__all__ = ["FamilyProof", "LightProof", "family_marks"]
 
 family_marks = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
 _BY_NAME = {case.name: case for case in CASES}
@@ -82,6 +82,25 @@ class FamilyProof:
                 undo()
             with pytest.raises(AssertionError):
                 assert subject.compare(case, answer) < 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("subject", [{"max_num_batched_tokens": 24}], indirect=True, scope="class")
+class LightProof:
+    """The proof of a family whose parts are proven elsewhere: one engine and the main cases.
+
+    Prompts are cut every 24 tokens. The attributes are `FamilyProof`'s.
+    """
+
+    checkpoint: ClassVar[str]
+    prompt: ClassVar[str]
+    tower: ClassVar[str] = ""
+    inside: ClassVar[bool] = False
+    cases: ClassVar[Sequence[Case]] = CASES[:4]
+    parts: ClassVar[Sequence[str]] = ("projector", "vision_tower", "language_model")
+
+    read = FamilyProof.read
+    test_equals_the_reference = FamilyProof.test_equals_the_reference
+    test_a_spoilt_weight_is_seen = FamilyProof.test_a_spoilt_weight_is_seen
 
 
 def _swap_rows(subject: Subject, part: str) -> Any:

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from tests.families.phi_reference import PhiReference
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "State"]
 
 State = dict[str, torch.Tensor]
 _PROJECTOR = "model.mm_projector."
@@ -39,7 +39,7 @@ class Reference:
         state = _read_all(checkpoint)
         self.siglip = "siglip" in str(tower)
         self.tokenizer = _tokenizer(checkpoint)
-        self.lm = _language_model(self.raw, state)
+        self.lm = self.language_model(state)
         # The authors' loaders cut the vocabulary to the tokenizer's.
         self.lm.resize_token_embeddings(len(self.tokenizer))
         self.tower = _tower(tower, state if inside else {}, siglip=self.siglip)
@@ -50,6 +50,10 @@ class Reference:
             if name.startswith(_PROJECTOR)
         }
         self.newline = state.get("model.image_newline")
+
+    def language_model(self, state: State) -> Any:
+        """The language model; overridden for one that transformers' classes do not describe."""
+        return _language_model(self.raw, state)
 
     @torch.inference_mode()
     def answer(
@@ -97,23 +101,28 @@ class Reference:
             return self._tiled(picture)
         if aspect == "pad":
             picture = _expand2square(picture, self.pad_colour())
-        return self._project(self._pixels(picture)[None])[0]
+        return self._project(self.pixels(picture)[None])[0]
 
     def pad_colour(self) -> tuple[int, ...]:
         """The mean colour, truncated."""
         return tuple(int(x * 255) for x in self.processor.image_mean)
 
-    def _pixels(self, picture: Image.Image) -> torch.Tensor:
+    def pixels(self, picture: Image.Image) -> torch.Tensor:
+        """`[3, size, size]` of a picture that was padded or tiled before."""
         done = self.processor(picture, return_tensors="pt", input_data_format="channels_last")
         pixels: torch.Tensor = done["pixel_values"][0]
         return pixels
 
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
+    def see(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The tower's features that go to the projector, `[squares, rows, width]`."""
         hidden = self.tower(pixels, output_hidden_states=True).hidden_states
         layer = -2 if self.siglip else self.raw["mm_vision_select_layer"]
-        chosen = hidden[layer] if self.siglip else hidden[layer][:, 1:]
+        chosen: torch.Tensor = hidden[layer] if self.siglip else hidden[layer][:, 1:]
+        return chosen
+
+    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
         kind = self.raw.get("mm_projector_type", "linear")
-        return _PROJECTORS[kind](self.projector, chosen)
+        return _PROJECTORS[kind](self.projector, self.see(pixels))
 
     def _tiled(self, picture: Image.Image) -> torch.Tensor:
         """`process_anyres_image`, then the `spatial_unpad` branch of llava_arch.py."""
@@ -131,7 +140,7 @@ class Reference:
         for row in range(0, high, edge):
             for column in range(0, wide, edge):
                 crops.append(canvas.crop((column, row, column + edge, row + edge)))
-        features = self._project(torch.stack([self._pixels(crop) for crop in crops]))
+        features = self._project(torch.stack([self.pixels(crop) for crop in crops]))
         base, rest = features[0], features[1:]
         side = math.isqrt(rest.shape[1])
         rest = rest.view(high // edge, wide // edge, side, side, -1)
@@ -208,9 +217,9 @@ def _language_model(raw: dict[str, Any], state: State) -> Any:
         and not name.endswith("inv_freq")
     }
     architecture = raw["architectures"][0]
-    if "Phi" in architecture:
+    if "PhiFor" in architecture:
         return PhiReference(raw, own)
-    kind = next(kind for kind in ("Qwen", "Mistral", "Llama") if kind in architecture)
+    kind = next(kind for kind in ("Qwen", "Mistral", "Llama", "Phi3") if kind in architecture)
     kind = {"Qwen": "Qwen2"}.get(kind, kind)
     fields = {
         key: value

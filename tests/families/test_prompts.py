@@ -51,6 +51,13 @@ WRITTEN = [
         "S USER: Q1 ASSISTANT:",
     ),
     (
+        prompts.BUNNY_LLAMA,
+        f"{USER} USER: Q1 ASSISTANT:",
+        f"{USER} USER: Q1 ASSISTANT: A1<|end_of_text|>USER: Q2 ASSISTANT: A2<|end_of_text|>"
+        "USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
         prompts.YI_VL,
         f"{YI}\n\n### Human: Q1\n### Assistant:",
         f"{YI}\n\n### Human: Q1\n### Assistant: A1\n### Human: Q2\n### Assistant: A2\n"

@@ -35,6 +35,10 @@ def config(architecture: str, **changes: Any) -> dict[str, Any]:
         (config("MobileLlamaForCausalLM", mm_projector_type="ldpnetv2"), "mobilevlm-v2", "llama"),
         (config("BunnyQwenForCausalLM"), "bunny", "qwen2"),
         (config("BunnyPhiForCausalLM"), "bunny", "phi"),
+        (config("BunnyPhi3ForCausalLM"), "bunny", "phi3"),
+        (config("BunnyStableLMForCausalLM"), "bunny", "stablelm"),
+        (config("BunnyMiniCPMForCausalLM"), "bunny", "llama"),
+        (config("BunnyLlamaForCausalLM"), "bunny", "llama"),
     ],
 )
 def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> None:

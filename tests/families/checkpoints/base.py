@@ -44,12 +44,15 @@ def small_llama(seed: int, *, key_value_heads: int = 4, vocabulary: int = 640) -
     return config, tiny.draw_weights(LlamaForCausalLM(config), seed)
 
 
-def mlp_projector(seed: int, *, norm: bool = False) -> State:
-    """Two linear layers under the names that LLaVA gives them; Yi-VL's have a norm after each."""
+def mlp_projector(seed: int, *, norm: bool = False, width: int = TOWER_WIDTH) -> State:
+    """Two linear layers under the names that LLaVA gives them; Yi-VL's have a norm after each.
+
+    `width` is that of the features.
+    """
     second, norms = (3, (1, 4)) if norm else (2, ())
     name = "model.mm_projector"
     state = {
-        f"{name}.0.weight": tiny.draw((WIDTH, TOWER_WIDTH), seed, 1.0 / TOWER_WIDTH**0.5),
+        f"{name}.0.weight": tiny.draw((WIDTH, width), seed, 1.0 / width**0.5),
         f"{name}.0.bias": tiny.draw((WIDTH,), seed + 1, 0.1),
         f"{name}.{second}.weight": tiny.draw((WIDTH, WIDTH), seed + 2, 1.0 / WIDTH**0.5),
         f"{name}.{second}.bias": tiny.draw((WIDTH,), seed + 3, 0.1),
