@@ -7,6 +7,7 @@ A plan is plain data: it travels inside the model's configuration to every engin
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,6 +111,10 @@ class Plan:
         if self.image.aspect == "anyres":
             return AnyresLayout(self.image.size, self.tower.grid, self.pinpoints)
         return SquareLayout(self.image.size, self.projector.tokens(self.tower.tokens()))
+
+    def recipe(self) -> str:
+        """The plan as text, the same for the same plan: says how pictures are prepared."""
+        return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-able data."""

@@ -25,6 +25,7 @@ from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_p
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.model_adapters.engine.packing import pack
+from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
@@ -32,6 +33,7 @@ from sensorium.model_adapters.engine.towers import build_tower, feature_width, f
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.tensor_files import scan
+from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name, place, place_tower
 
 __all__ = ["ComposedForCausalLM"]
@@ -76,6 +78,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
         self._files = _weight_files(self.checkpoint)
         self._tower_inside = False
+        self._folded = False
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:
@@ -91,10 +94,17 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             return []
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
-        seen = features(self.vision_tower, self.plan.tower, pixels)
+        seen = features(self.vision_tower, self.plan.tower, self._pixels(pixels))
         projected = self.projector(seen) * self.plan.embedding_scale
         sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
         return pack(projected, self.plan.layout(), sizes, getattr(self, "image_newline", None))
+
+    def _pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What the tower takes, from 8-bit pixels."""
+        dtype = next(self.vision_tower.parameters()).dtype
+        if self._folded:
+            return centred(pixels, dtype)
+        return normalised(pixels, self.plan.image.mean, self.plan.image.std, dtype)
 
     def _embed_text_input_ids(
         self, input_ids: torch.Tensor, embed_input_ids: Any, *, is_multimodal: Any
@@ -154,11 +164,17 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         """Load strictly; see `load_strictly` for the errors."""
         spec = self.plan.spec
         try:
-            return load_strictly(
+            loaded = load_strictly(
                 self, weights, self._locate, lambda name: original_name(name, spec)
             )
         except CheckpointError as error:
             raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__
+        if path := KINDS[self.plan.tower.kind].patch_embedding:
+            embedding = self.vision_tower.get_submodule(path)
+            fold_normalisation(embedding, self.plan.image.mean, self.plan.image.std)
+            self._folded = True
+            loaded.add(f"vision_tower.{path}.bias")  # CLIP's checkpoints have none
+        return loaded
 
     def _locate(self, name: str) -> SourcedName:
         if name.startswith(_TOWER):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 from transformers import BatchFeature
+from vllm.exceptions import VLLMValidationError
 from vllm.multimodal.image import normalize_image
 from vllm.multimodal.inputs import MultiModalFieldConfig
 from vllm.multimodal.media.base import MediaWithBytes
@@ -20,6 +21,7 @@ from vllm.multimodal.processing import (
 )
 
 from sensorium.model_adapters.engine.config import ComposedConfig
+from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 from sensorium.model_adapters.images import prepare
 from sensorium.model_adapters.plan import Plan
@@ -35,14 +37,21 @@ class _Prepare:
 
     def __call__(self, images: Sequence[Any] = (), **kwargs: Any) -> BatchFeature:
         """Squares of all images in a row, how many each image has, and the images' sizes."""
-        pixels = [torch.from_numpy(prepare(image, self.plan)) for image in images]
+        pixels = [torch.tensor(self._squares(image)) for image in images]
         return BatchFeature(
             {
-                "pixel_values": torch.cat(pixels),
+                "pixel_values": pixels[0] if len(pixels) == 1 else torch.cat(pixels),
                 "squares": torch.tensor([len(squares) for squares in pixels]),
                 "image_sizes": torch.tensor([image.size for image in images]),
             }
         )
+
+    def _squares(self, image: Any) -> Any:
+        if not isinstance(image, PreparedImage):
+            return prepare(image, self.plan)
+        if image.recipe != self.plan.recipe():
+            raise VLLMValidationError("the picture was prepared for another model")
+        return image.pixels
 
 
 class _OpaqueImages(MultiModalDataParser):
@@ -57,6 +66,8 @@ class _OpaqueImages(MultiModalDataParser):
 
 
 def _opaque(item: Any) -> Any:
+    if isinstance(item, MediaWithBytes) and isinstance(item.media, PreparedImage):
+        return item
     if isinstance(item, MediaWithBytes) and isinstance(item.media, Image.Image):
         settings = {**(item.io_config or {}), "image_mode": "opaque RGB"}
         return MediaWithBytes(_opaque(item.media), item.original_bytes, settings)

@@ -24,6 +24,8 @@ class TowerKind:
     `prefix` is what every tensor's name begins with once it is whole; files of the bare tower leave
     it out, which `outer` (the names of other parts of the model it was published in) tells apart.
     `unused` matches tensors that features do not depend on, `layer` those of a numbered layer.
+    `patch_embedding` is the path of the convolution, without padding, that normalising pixels is
+    folded into; without one they are normalised before the tower.
     """
 
     name: str
@@ -39,3 +41,4 @@ class TowerKind:
     outer: tuple[str, ...] = ()
     unused: re.Pattern[str] = _NEVER
     layer: re.Pattern[str] = _NEVER
+    patch_embedding: str = ""

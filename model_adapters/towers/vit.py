@@ -23,6 +23,7 @@ _UNUSED = re.compile(
     r"vision_model\.(post_layernorm|head)\."
 )
 _LAYER = re.compile(r"vision_model\.encoder\.layers\.(\d+)\.")
+_PATCHES = "vision_model.embeddings.patch_embedding"
 _BUILD = "sensorium.model_adapters.engine.towers.vit"
 
 # Defaults are those of transformers' config classes.
@@ -38,6 +39,7 @@ CLIP = TowerKind(
     outer=_OUTER,
     unused=_UNUSED,
     layer=_LAYER,
+    patch_embedding=_PATCHES,
 )
 SIGLIP = TowerKind(
     "siglip",
@@ -53,4 +55,5 @@ SIGLIP = TowerKind(
     outer=_OUTER,
     unused=_UNUSED,
     layer=_LAYER,
+    patch_embedding=_PATCHES,
 )
