@@ -18,7 +18,6 @@ from sensorium.model_adapters.plan import Plan, make_plan
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
-from sensorium.model_adapters.towers.find import OVERRIDE
 from sensorium.model_adapters.weight_names import DROPPED, place
 
 __all__ = ["SIZES", "Inspection", "inspect_checkpoint"]
@@ -81,7 +80,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     if not inside and not _has_weights(plan):
         problems.append(
             f"the vision tower {plan.tower.name!r} is not here; vLLM would fetch "
-            f"{plan.tower.source}, or set {OVERRIDE} to its folder"
+            f"{plan.tower.source}, or name its folder with --vision-tower"
         )
     style = match.spec.prompt(plan.architecture)
     return Inspection(

@@ -57,6 +57,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("batch-retention-days", "days that outputs of batches are kept", float, 30.0, "DAYS"),
     Option("log-level", "debug, info, warning or error", default="warning", metavar="LEVEL"),
     Option("served-model-name", "names the model answers to", metavar="NAME", many=True),
+    Option(
+        "vision-tower",
+        "folder of a separate vision tower, or NAME=FOLDER (repeatable)",
+        metavar="FOLDER",
+        many=True,
+    ),
+    Option(
+        "base-model",
+        "folder of the model below a LoRA or delta, or NAME=FOLDER (repeatable)",
+        metavar="FOLDER",
+        many=True,
+    ),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
     Option("dtype", "auto, bfloat16, float16 or float32", engine=True),
     Option("tensor-parallel-size", "GPUs to split a model over", engine=True, metavar="N"),
@@ -121,6 +133,8 @@ class ServeSettings:
     batch_retention_days: float = 30.0
     log_level: str = "warning"
     served_model_name: tuple[str, ...] = ()
+    vision_tower: tuple[str, ...] = ()
+    base_model: tuple[str, ...] = ()
     engine_options: tuple[str, ...] = field(default=())
 
 
@@ -146,8 +160,9 @@ def load_settings(
     given = {o.name: command_line[o.dest] for o in OPTIONS if o.dest in command_line}
     _apply(given, known, engine, "command line")
     _check(known, models)
-    known["api_key"] = tuple(known["api_key"] or ())
-    known["served_model_name"] = tuple(known["served_model_name"] or ())
+    for option in OPTIONS:
+        if option.many:
+            known[option.dest] = tuple(known[option.dest] or ())
     return ServeSettings(models=tuple(models), engine_options=(*engine, *rest), **known)
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.folders import VISION_TOWER, named_folders, read_json
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.towers.published import PUBLISHED, published_tower
 
-__all__ = [
-    "OVERRIDE",
-    "TowerPlace",
-    "find_tower",
-    "token_grid",
-]
-
-# A folder, or pairs NAME=FOLDER separated as in PATH, that stand in for `mm_vision_tower`.
-OVERRIDE = "SENSORIUM_VISION_TOWER"
+__all__ = ["TowerPlace", "find_tower", "token_grid"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +35,9 @@ class TowerPlace:
 def find_tower(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) -> TowerPlace:
     """Find the tower that a config names; raises CheckpointError when there is no trace of it.
 
-    Looked at in this order: the config's own `mm_vision_config`, the override, a sub-folder of the
-    checkpoint, the path itself, a folder of that name beside the checkpoint, the table of published
-    towers.
+    Looked at in this order: the config's own `mm_vision_config`, the folder that the user names for
+    the tower or for the checkpoint (`--vision-tower`), a sub-folder of the checkpoint, the path
+    itself, a folder of that name beside the checkpoint, the table of published towers.
     """
     if "mm_vision_config" in raw:
         return _from_config(raw["mm_vision_config"], kinds)
@@ -62,7 +53,7 @@ def find_tower(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) 
     raise CheckpointError(
         f"the vision tower {name!r} (config key `mm_vision_tower`) is not a folder in or beside "
         f"the checkpoint and no tower that is known ({', '.join(sorted(PUBLISHED))}); put its "
-        f"folder there, or set {OVERRIDE} to it"
+        "folder there, or name it with --vision-tower"
     )
 
 
@@ -73,7 +64,8 @@ def token_grid(config: Mapping[str, Any]) -> int:
 
 def _candidates(name: str, checkpoint: Path | None) -> list[Path]:
     base = name.rstrip("/").rsplit("/", 1)[-1]
-    found = [Path(folder) for folder in _overrides(name, base)]
+    names = [name.rstrip("/")] if checkpoint is None else [name.rstrip("/"), str(checkpoint)]
+    found = named_folders(VISION_TOWER, names)
     if checkpoint is not None:
         found += [checkpoint / name.lstrip("/"), checkpoint / base, checkpoint / "vision_tower"]
     found.append(Path(name))
@@ -82,19 +74,8 @@ def _candidates(name: str, checkpoint: Path | None) -> list[Path]:
     return found
 
 
-def _overrides(name: str, base: str) -> list[str]:
-    found = []
-    for part in filter(None, os.environ.get(OVERRIDE, "").split(os.pathsep)):
-        key, separator, folder = part.rpartition("=")
-        if not separator or key in (name, base):
-            if not (Path(folder) / "config.json").is_file():
-                raise CheckpointError(f"{OVERRIDE} names {folder}, which has no config.json")
-            found.append(folder)
-    return found
-
-
 def _from_folder(name: str, folder: Path, kinds: tuple[str, ...]) -> TowerPlace:
-    raw = _read_json(folder / "config.json")
+    raw = read_json(folder / "config.json")
     model_type = str(raw.get("model_type", ""))
     kind = next((kind for kind in KINDS if model_type.startswith(kind)), model_type)
     _check_kind(str(folder), kind, kinds)
@@ -106,7 +87,7 @@ def _from_folder(name: str, folder: Path, kinds: tuple[str, ...]) -> TowerPlace:
         config,
         source=str(folder),
         folder=folder,
-        preprocessing=_read_json(preprocessing) if preprocessing.is_file() else {},
+        preprocessing=read_json(preprocessing) if preprocessing.is_file() else {},
     )
 
 
@@ -127,13 +108,3 @@ def _check_kind(where: str, kind: str, kinds: tuple[str, ...]) -> None:
 def _hub_id(name: str, kind: str) -> str:
     base = name.rstrip("/").rsplit("/", 1)[-1]
     return f"{KINDS[kind].owner}/{base}"
-
-
-def _read_json(path: Path) -> RawConfig:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds {type(content).__name__}, not an object")
-    return content

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.folders import name_folders
 from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
 from sensorium.serving.errors import UserError
+from sensorium.serving.settings import OPTIONS
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -20,6 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sensorium inspect`."""
     parser.add_argument("path", metavar="PATH", help="the checkpoint's folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
+    for option in OPTIONS:
+        if option.name in ("vision-tower", "base-model"):
+            parser.add_argument(
+                f"--{option.name}",
+                action="append",
+                default=[],
+                metavar=option.metavar,
+                help=option.help,
+            )
 
 
 def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
@@ -27,6 +38,7 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     folder = Path(args.path).expanduser()
     if not folder.is_dir():
         raise UserError(f"{args.path} is not a folder")
+    name_folders(args.vision_tower, args.base_model)
     try:
         found = inspect_checkpoint(folder)
     except CheckpointError as error:

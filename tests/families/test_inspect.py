@@ -13,6 +13,7 @@ import pytest
 
 from sensorium.model_adapters.conversation import stop_texts
 from sensorium.model_adapters.family_table import families_markdown
+from sensorium.model_adapters.folders import VISION_TOWER
 from sensorium.model_adapters.registry import families
 from sensorium.serving.cli import families as families_command
 from sensorium.serving.cli.main import main
@@ -62,6 +63,21 @@ def test_reads_a_config_and_an_index(tmp_path: Path, capsys: pytest.CaptureFixtu
     problems = " / ".join(found["problems"])
     for word in ("w.bin", "tokenizer.model", "clip-vit-large-patch14-336"):
         assert word in problems
+
+
+def test_takes_the_towers_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VISION_TOWER, "")
+    tower = tmp_path / "tower"
+    tower.mkdir()
+    content = {"model_type": "clip_vision_model", "image_size": 28, "patch_size": 14}
+    (tower / "config.json").write_text(json.dumps(content))
+    folder = write_checkpoint(tmp_path / "model", names())
+    main(["inspect", str(folder), "--json", "--vision-tower", f"model={tower}"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["tower_weights"] == str(tower)
+    assert found["image_tokens"]["640x480"] == 4
 
 
 def test_says_what_is_unknown_and_what_is_lost(

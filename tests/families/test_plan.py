@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.folders import VISION_TOWER
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import recognise
-from sensorium.model_adapters.towers.find import OVERRIDE
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
 from tests.families.test_registry import LLAVA, config
 
@@ -121,9 +121,11 @@ class TestTowerPlaces:
         inside = self.tower(checkpoint / "tower")
         assert plan(raw, checkpoint).tower.folder == str(inside)
         other = self.tower(tmp_path / "other")
-        monkeypatch.setenv(OVERRIDE, f"else={tmp_path}/nowhere:tower={other}")
+        monkeypatch.setenv(VISION_TOWER, f"else={tmp_path}/nowhere,tower={other}")
         assert plan(raw, checkpoint).tower.folder == str(other)
-        monkeypatch.setenv(OVERRIDE, str(tmp_path / "nowhere"))
+        monkeypatch.setenv(VISION_TOWER, f"model={beside}")
+        assert plan(raw, checkpoint).tower.folder == str(beside)
+        monkeypatch.setenv(VISION_TOWER, str(tmp_path / "nowhere"))
         with pytest.raises(CheckpointError, match="nowhere"):
             plan(raw, checkpoint)
 

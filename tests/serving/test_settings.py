@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sensorium.model_adapters.folders import name_folders
 from sensorium.serving.cli.main import split_unknown
 from sensorium.serving.errors import UserError
 from sensorium.serving.settings import ModelRequest, ServeSettings, load_settings
@@ -123,3 +124,12 @@ def test_values_of_unknown_options_are_not_taken_for_models() -> None:
     ours, unknown = split_unknown(line, known)
     assert ours == ["m", "--port", "1"]
     assert unknown == ["--max-num-seqs", "4", "--flag", "--temp=-1", "-O3"]
+
+
+def test_folders_reach_the_engine_as_variables() -> None:
+    settings = load(vision_tower=["/a", "eyes=/b"], environment={"SENSORIUM_BASE_MODEL": "x=/c,/d"})
+    assert settings.vision_tower == ("/a", "eyes=/b")
+    assert settings.base_model == ("x=/c", "/d")
+    environment: dict[str, str] = {"SENSORIUM_BASE_MODEL": "kept"}
+    name_folders(settings.vision_tower, (), environment)
+    assert environment == {"SENSORIUM_BASE_MODEL": "kept", "SENSORIUM_VISION_TOWER": "/a,eyes=/b"}
