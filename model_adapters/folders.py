@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 
-__all__ = ["BASE_MODEL", "VISION_TOWER", "name_folders", "named_folders", "read_json"]
+__all__ = ["BASE_MODEL", "VISION_TOWER", "named_folders", "read_json"]
 
 # Each holds FOLDER, NAME=FOLDER, or several of these with commas.
 VISION_TOWER = "SENSORIUM_VISION_TOWER"
 BASE_MODEL = "SENSORIUM_BASE_MODEL"
-
-
-def name_folders(
-    vision_tower: Sequence[str],
-    base_model: Sequence[str],
-    environment: MutableMapping[str, str] = os.environ,
-) -> None:
-    """Set the variables to what options say; options that are not given change nothing."""
-    for variable, folders in ((VISION_TOWER, vision_tower), (BASE_MODEL, base_model)):
-        if folders:
-            environment[variable] = ",".join(folders)
 
 
 def named_folders(variable: str, names: Iterable[str], *, bare: bool = True) -> list[Path]:

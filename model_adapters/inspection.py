@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
@@ -82,7 +83,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
             f"the vision tower {plan.tower.name!r} is not here; vLLM would fetch "
             f"{plan.tower.source}, or name its folder with --vision-tower"
         )
-    style = match.spec.prompt(plan.architecture)
+    style = choose_style(match, str(folder.resolve()))
     return Inspection(
         path=str(folder),
         family=plan.family,

@@ -32,8 +32,6 @@ _NOT_TEXT_KEYS = frozenset(
 )
 # Config keys of features that are not served yet: better refused than read as something else.
 _REFUSED = {
-    "mm_use_im_start_end": "trained <im_start>/<im_end> tokens around images",
-    "mm_use_im_patch_token": "a trained <im_patch> token",
     "mm_vision_tower_aux_list": "several vision towers",
     "mm_resampler_type": "a resampler after the vision tower",
     "use_mm_proj_aux": "a second projector",

@@ -19,7 +19,10 @@ __all__ = [
     "LLAMA_2",
     "LLAVA_V0",
     "LLAVA_V1",
+    "MARK_START",
     "MISTRAL_INSTRUCT",
+    "STYLES",
+    "USER_MARK",
     "VICUNA_V1",
     "YI_VL",
     "PromptStyle",
@@ -32,7 +35,11 @@ _SYSTEM_MARK = "{system}"
 _TEXT_MARK = "{text}"
 # Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
 # type is taken for an image; "<image>" in a question is plain text.
-IMAGE_MARK = "<|sensorium:image|>"
+MARK_START = "<|sensorium:"
+IMAGE_MARK = f"{MARK_START}image|>"
+# Stands before and after every text that comes from a conversation. A noncharacter, which no text
+# for exchange holds.
+USER_MARK = "\ufdd0"
 # Stands for an image in texts for people.
 _IMAGE = "<image>"
 # vLLM hands a template each image's mark and a newline, before the text.
@@ -46,9 +53,9 @@ class PromptStyle:
     `system_format` holds `{system}`, the turn formats hold `{text}`. `first_user`, where a format
     puts the system text inside the first question, holds both and replaces the system's own turn;
     without system text the first question is then an ordinary one. `image` is what is written for
-    an image before the text, `{number}` in it counting the images of the conversation from 1.
-    `strip` takes the whitespace around each text away. `stops` are the texts that end an answer
-    beside the tokenizer's end-of-sequence token.
+    an image before the text (with `images_last`, after it), `{number}` in it counting the images of
+    the conversation from 1. `strip` takes the whitespace around each text away. `stops` are the
+    texts that end an answer beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -59,8 +66,13 @@ class PromptStyle:
     system_format: str = "{system}"
     first_user: str | None = None
     image: str = _PLAIN_IMAGE
+    images_last: bool = False
     strip: bool = False
     stops: tuple[str, ...] = ()
+
+    def around_images(self, start: str, end: str) -> PromptStyle:
+        """The style with a text before and one after each image."""
+        return replace(self, image=self.image.replace("{image}", f"{start}{{image}}{end}"))
 
     def render(self, turns: Sequence[Turn], *, generate: bool = True) -> str:
         """The text of a conversation, in which `<image>` and a newline stand for each image.
@@ -92,23 +104,29 @@ class PromptStyle:
         number, written = 0, []
         for role, text in turns:
             first, *others = (text.strip() if self.strip else text).split(f"{_IMAGE}\n")
-            for piece in others:
+            images = []
+            for _ in others:
                 number += 1
                 image = self.image.replace("{image}", _IMAGE).replace("{number}", str(number))
-                first += image + piece
-            written.append((role, first))
+                images.append(image)
+            if self.images_last:
+                written.append((role, "".join([first, *others, *images])))
+            else:
+                pairs = zip(images, others, strict=True)
+                written.append((role, first + "".join(image + piece for image, piece in pairs)))
         return written
 
     def jinja(self, *, bos: bool) -> str:
         """The same as a Jinja chat template, starting with the BOS token when `bos` is set.
 
-        Images are marked by `IMAGE_MARK`.
+        Images are marked by `IMAGE_MARK`, texts of the conversation by `USER_MARK` on either side.
         """
+        system = _marked("m['content']")
         lines = [
             f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true, images=0) -%}}",
             self._content_macro(),
             "{%- for m in messages if m['role'] == 'system' -%}",
-            "{%- set ns.system = m['content'] -%}",
+            f"{{%- set ns.system = {system} if m['content'] else '' -%}}",
             "{%- endfor -%}",
             "{{- bos_token -}}" if bos else "",
         ]
@@ -139,14 +157,24 @@ class PromptStyle:
         for name, value in (("{image}", _quoted(IMAGE_MARK)), ("{number}", "ns.images")):
             image = image.replace(name, f"' ~ {value} ~ '")
         text = "text | trim" if self.strip else "text"
+        piece = _marked("(piece[1:] if not loop.first and piece[:1] == '\\n' else piece)")
+        image = f"{{%- set ns.images = ns.images + 1 -%}}{{{{- {image} -}}}}"
+        before, after = ("", image) if self.images_last else (image, "")
+        loop = f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
+        last = f"{loop}{{%- if not loop.first -%}}{after}{{%- endif -%}}{{%- endfor -%}}"
         return (
             "{%- macro content(text) -%}"
-            f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
-            "{%- if loop.first -%}{{- piece -}}{%- else -%}"
-            "{%- set ns.images = ns.images + 1 -%}"
-            f"{{{{- {image} ~ (piece[1:] if piece[:1] == '\n' else piece) -}}}}"
-            "{%- endif -%}{%- endfor -%}{%- endmacro -%}"
+            f"{loop}{{%- if not loop.first -%}}{before}{{%- endif -%}}"
+            f"{{{{- {piece} -}}}}{{%- endfor -%}}"
+            f"{last if self.images_last else ''}"
+            "{%- endmacro -%}"
         )
+
+
+def _marked(expression: str) -> str:
+    """A Jinja expression for a text of the conversation, with its marks."""
+    mark = _quoted(USER_MARK)
+    return f"{mark} ~ {expression} | replace({mark}, '') ~ {mark}"
 
 
 def _quoted(text: str) -> str:
@@ -254,3 +282,6 @@ DEEPSEEK_VL = PromptStyle(
     strip=True,
     stops=("User:",),
 )
+
+# Every style by its name, for users who choose one.
+STYLES = {style.name: style for style in list(globals().values()) if isinstance(style, PromptStyle)}

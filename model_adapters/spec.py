@@ -7,6 +7,7 @@ the configuration code read specs in processes that must stay light.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from sensorium.model_adapters.prompts import PromptStyle
 
 __all__ = [
+    "IMAGE_TOKENS",
     "Aspect",
     "FamilySpec",
     "LanguageModel",
@@ -23,6 +25,8 @@ __all__ = [
 ]
 
 RawConfig = Mapping[str, Any]
+# The config key that says that each image stands between two trained tokens.
+IMAGE_TOKENS = "mm_use_im_start_end"
 # How an image becomes squares: `pad` with the mean colour, `crop` as the tower's own processor
 # does, `anyres` in tiles.
 Aspect = Literal["pad", "crop", "anyres"]
@@ -90,7 +94,11 @@ class FamilySpec:
     """Everything that sets one family apart from the next.
 
     `language_models` maps the checkpoint's own architecture name to its language model. `prompts`
-    holds the conversation styles by architecture, "" being the family's usual one. `aspects` maps
+    holds the conversation styles by architecture, "" being the family's usual one; before that
+    `named_prompts` are tried, pairs of a pattern that the checkpoint's lower-case name holds and a
+    style, because authors' scripts go by the name. `trained_tokens` are tokens that the tokenizer
+    must know when a config key is true; the key `mm_use_im_start_end` also puts its two around each
+    image. `generation` are the authors' sampling defaults, by vLLM's names. `aspects` maps
     the config's `image_aspect_ratio` to what is done; its key None is the default. `weights` are
     the prefixes of checkpoint tensor names and where they go (None: knowingly dropped), the first
     match wins. `read` rewrites a config of another shape into LLaVA's flat keys; where it gives a
@@ -110,6 +118,14 @@ class FamilySpec:
         default_factory=lambda: {None: "crop", "square": "crop", "pad": "pad"}
     )
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
+    named_prompts: tuple[tuple[str, PromptStyle], ...] = ()
+    trained_tokens: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "mm_use_im_patch_token": ("<im_patch>",),
+            IMAGE_TOKENS: ("<im_start>", "<im_end>"),
+        }
+    )
+    generation: Mapping[str, float] = field(default_factory=dict)
     weights: tuple[tuple[str, str | None], ...] = (
         ("model.vision_tower.vision_tower.", "vision_tower."),
         ("model.mm_projector.", "projector."),
@@ -121,6 +137,26 @@ class FamilySpec:
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""
 
-    def prompt(self, architecture: str) -> PromptStyle:
-        """The conversation style of a checkpoint with this architecture."""
-        return self.prompts.get(architecture, self.prompts[""])
+    def tokens_of(self, config: RawConfig) -> tuple[str, ...]:
+        """The trained tokens that a config speaks of."""
+        found = [tokens for key, tokens in self.trained_tokens.items() if config.get(key)]
+        return tuple(token for tokens in found for token in tokens)
+
+    def styles(self) -> tuple[PromptStyle, ...]:
+        """Every conversation style of the family."""
+        return (*self.prompts.values(), *(style for _, style in self.named_prompts))
+
+    def prompt(self, config: RawConfig, architecture: str, name: str = "") -> PromptStyle:
+        """The conversation style of a checkpoint with this config, architecture and name."""
+        style = self.prompts.get(architecture, self.prompts[""])
+        for pattern, named in self.named_prompts:
+            if re.search(pattern, name.lower()):
+                style = named
+                break
+        return self.with_image_tokens(style, config)
+
+    def with_image_tokens(self, style: PromptStyle, config: RawConfig) -> PromptStyle:
+        """The style with the trained tokens around images that a config may speak of."""
+        if not config.get(IMAGE_TOKENS):
+            return style
+        return style.around_images(*self.trained_tokens[IMAGE_TOKENS])

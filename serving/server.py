@@ -17,7 +17,6 @@ from pathlib import Path
 import uvicorn
 
 from sensorium.model_adapters import store
-from sensorium.model_adapters.folders import name_folders
 from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
 from sensorium.serving.engine.environment import prepare_environment
 from sensorium.serving.engine.log import EngineLog, one_line
@@ -31,7 +30,7 @@ from sensorium.serving.http.state import ServerState
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
-from sensorium.serving.settings import ServeSettings
+from sensorium.serving.settings import ServeSettings, hand_down
 
 # Seconds that batch rows get after the last request has ended; they are done again otherwise.
 _BATCH_SECONDS = 5.0
@@ -45,7 +44,7 @@ def serve(settings: ServeSettings) -> int:
     specs = resolve_models(settings, cpu=cpu)
     eager = not any(COMPILATION_OPTIONS & option_names(spec.options) for spec in specs)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
-    name_folders(settings.vision_tower, settings.base_model)
+    hand_down(settings)
     listener = _listen(settings.host, settings.port)
     atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:

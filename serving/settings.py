@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sensorium.serving.errors import UserError
 
-__all__ = ["OPTIONS", "ModelRequest", "Option", "ServeSettings", "load_settings"]
+__all__ = [
+    "HANDED_DOWN",
+    "OPTIONS",
+    "ModelRequest",
+    "Option",
+    "ServeSettings",
+    "hand_down",
+    "load_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,12 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FOLDER",
         many=True,
     ),
+    Option(
+        "conversation",
+        "conversation style by its name, or NAME=STYLE (repeatable)",
+        metavar="STYLE",
+        many=True,
+    ),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
     Option("dtype", "auto, bfloat16, float16 or float32", engine=True),
     Option("tensor-parallel-size", "GPUs to split a model over", engine=True, metavar="N"),
@@ -85,6 +100,8 @@ _POSITIVE = (
     "batch_inflight",
     "batch_retention_days",
 )
+# Options that the reading of checkpoints takes from the environment.
+HANDED_DOWN = ("vision-tower", "base-model", "conversation")
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -135,7 +152,20 @@ class ServeSettings:
     served_model_name: tuple[str, ...] = ()
     vision_tower: tuple[str, ...] = ()
     base_model: tuple[str, ...] = ()
+    conversation: tuple[str, ...] = ()
     engine_options: tuple[str, ...] = field(default=())
+
+
+def hand_down(values: object, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set the variables by which options reach every process of every engine.
+
+    `values` has the options as attributes; those that were not given change nothing.
+    """
+    for name in HANDED_DOWN:
+        option = _BY_NAME[name]
+        given = getattr(values, option.dest)
+        if given:
+            environment[option.variable] = ",".join(given)
 
 
 def load_settings(

@@ -15,9 +15,11 @@ import transformers
 from transformers import BatchEncoding
 from vllm.tokenizers.hf import get_cached_tokenizer
 
+from sensorium.model_adapters.conversation import choose_style
+from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.prompts import IMAGE_MARK
-from sensorium.model_adapters.registry import Match, architecture_of, recognise
+from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK
+from sensorium.model_adapters.registry import Match, recognise
 
 __all__ = ["IMAGE_MARK", "MODE", "ComposedTokenizer", "load_tokenizer"]
 
@@ -40,14 +42,14 @@ class ComposedTokenizer:
 
 def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
     """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
-    raw, match = _recognised(path, revision)
+    match = _recognised(path, revision)
     base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
+    _add_trained_tokens(base, match, path)
     authors_tokens = len(base)
     base.add_tokens([IMAGE_MARK], special_tokens=True)
     first = base("a")["input_ids"][:1]
     adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
-    style = match.spec.prompt(architecture_of(raw))
-    base.chat_template = style.jinja(bos=adds_bos)
+    base.chat_template = choose_style(match, path).jinja(bos=adds_bos)
     base.__class__ = _piecewise(type(base))
     base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
     base.adds_bos = adds_bos
@@ -55,7 +57,19 @@ def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any
     return base
 
 
-def _recognised(path: str, revision: str | None) -> tuple[dict[str, Any], Match]:
+def _add_trained_tokens(tokenizer: Any, match: Match, path: str) -> None:
+    """Add what the authors' loader adds by the config, where the files do not have it yet."""
+    for token in match.spec.tokens_of(match.config):
+        tokenizer.add_tokens([token], special_tokens=True)
+        number = tokenizer.convert_tokens_to_ids(token)
+        if number >= int(match.config.get("vocab_size", number + 1)):
+            raise CheckpointError(
+                f"{path}: the config speaks of a trained token {token!r}, which would have the id "
+                f"{number}; the vocabulary has {match.config['vocab_size']} rows"
+            )
+
+
+def _recognised(path: str, revision: str | None) -> Match:
     raw: dict[str, Any]
     if (Path(path) / "config.json").is_file():
         raw = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))
@@ -66,7 +80,7 @@ def _recognised(path: str, revision: str | None) -> tuple[dict[str, Any], Match]
         raise CheckpointError(
             f"{path}: tokenizer mode {MODE!r} is for checkpoints in their authors' layout"
         )
-    return raw, match
+    return match
 
 
 def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[str, Any]) -> Any:
@@ -103,6 +117,8 @@ class _Pieces:
     bos_token_id: int
     truncation_side: str
     base: ClassVar[Any]
+    backend_tokenizer: Any
+    _typed: TypedText | None = None
 
     def encode(
         self,
@@ -139,7 +155,8 @@ class _Pieces:
         return self.base.__call__(self, text, *args, **kwargs)
 
     def _has_pieces(self, text: Any) -> bool:
-        return isinstance(text, str) and (IMAGE_MARK in text or self._begins(text))
+        marked = isinstance(text, str) and (IMAGE_MARK in text or USER_MARK in text)
+        return marked or (isinstance(text, str) and self._begins(text))
 
     def _begins(self, text: str) -> bool:
         """Whether the text spells out the BOS token, as chat templates do."""
@@ -151,12 +168,23 @@ class _Pieces:
             # What follows is the start of a text, with the space that sentencepiece adds.
             ids.append(self.bos_token_id)
             text, add_special_tokens = text.removeprefix(self.bos_token), False
+        typed = self._typed_text() if USER_MARK in text else None
+        if typed is not None:
+            text = typed.spelt(text)
         for index, piece in enumerate(text.split(IMAGE_MARK)):
             if index:
                 ids.append(self.image_id)
+            if typed is not None:
+                ids += typed.ids(piece)
+                continue
             special = add_special_tokens and not index
             ids += self.base.__call__(self, piece, add_special_tokens=special)["input_ids"]
         return ids
+
+    def _typed_text(self) -> TypedText:
+        if self._typed is None:
+            self._typed = TypedText(self.backend_tokenizer)
+        return self._typed
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.base, dict(self.__dict__))

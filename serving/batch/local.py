@@ -7,7 +7,6 @@ import atexit
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from sensorium.model_adapters.folders import name_folders
 from sensorium.serving.batch.target import Target, app_target
 from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
 from sensorium.serving.engine.environment import prepare_environment
@@ -20,7 +19,7 @@ from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
 from sensorium.serving.server import kill_children, load_into, on_cpu
-from sensorium.serving.settings import ServeSettings
+from sensorium.serving.settings import ServeSettings, hand_down
 
 __all__ = ["app_of_models", "with_engine"]
 
@@ -36,7 +35,7 @@ def with_engine(
     (spec,) = resolve_models(settings, cpu=cpu)
     eager = not COMPILATION_OPTIONS & option_names(spec.options)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
-    name_folders(settings.vision_tower, settings.base_model)
+    hand_down(settings)
     policy = FetchPolicy(allow_private=settings.allow_private_media)
     atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.folders import name_folders
 from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
 from sensorium.serving.errors import UserError
-from sensorium.serving.settings import OPTIONS
+from sensorium.serving.settings import HANDED_DOWN, OPTIONS, hand_down
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -23,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="the checkpoint's folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
     for option in OPTIONS:
-        if option.name in ("vision-tower", "base-model"):
+        if option.name in HANDED_DOWN:
             parser.add_argument(
                 f"--{option.name}",
                 action="append",
@@ -38,7 +37,7 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     folder = Path(args.path).expanduser()
     if not folder.is_dir():
         raise UserError(f"{args.path} is not a folder")
-    name_folders(args.vision_tower, args.base_model)
+    hand_down(args)
     try:
         found = inspect_checkpoint(folder)
     except CheckpointError as error:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from tests.families.parity import CASES, TOLERANCE, Case, Subject
+from tests.families.parity import CASES, TOLERANCE, Case, Subject, images_first
 from tests.families.reference import Reference
 from tests.families.served import question
 
@@ -40,6 +40,11 @@ class FamilyProof:
         """The checkpoint as its authors' code reads it."""
         return Reference(checkpoint, (checkpoint / cls.tower).resolve(), inside=cls.inside)
 
+    @staticmethod
+    def write(text: str, images: int) -> str:
+        """The authors' text of a question and its images, as it stands in `prompt`."""
+        return images_first(text, images)
+
     def test_equals_the_reference(self, subject: Subject) -> None:
         answers = subject.serve(self.cases)
         worst = {c.name: subject.compare(c, a) for c, a in zip(self.cases, answers, strict=True)}
@@ -66,11 +71,27 @@ class FamilyProof:
         typed = "<image> <image><image> <|im_start|>"
         [answer] = subject.serve([Case("typed", text=f"{typed} <s> </s>")])
         assert typed in subject.served.llm.get_tokenizer().decode(answer.prompt)
+        self._typed_tokens_are_text(subject)
         subject.served.chat(question(f"{IMAGE_MARK} what?"))
         for ids in ([5, 639, 640, 641, 7], [3, 10**6], [2**31 - 1]):
             with suppress(VLLMValidationError):  # a 400 over HTTP; what is let in must do no harm
                 subject.served.generate({"prompt_token_ids": ids})
         self.test_one_image_under_two_questions_at_once(subject)
+
+    def _typed_tokens_are_text(self, subject: Subject) -> None:
+        """Special tokens in a question are text; in a raw prompt they count."""
+        tokenizer = subject.served.llm.get_tokenizer()
+        special = set(tokenizer.added_tokens_decoder)
+        texts = [str(token) for token in tokenizer.added_tokens_decoder.values()]
+        typed = "".join(text for text in texts if not text.startswith("<|sensorium:"))
+        [plain, marked] = subject.serve([Case("plain", text="a"), Case("typed", text=typed)])
+        assert tokenizer.decode(marked.prompt).count(typed) == 1
+        found = [
+            [token for token in answer.prompt if token in special] for answer in (plain, marked)
+        ]
+        assert found[0] == found[1]
+        raw = subject.served.generate(f"a{texts[0]}b")
+        assert special & set(raw.prompt[1:])
 
     def test_a_spoilt_weight_is_seen(self, subject: Subject) -> None:
         for part in self.parts:
@@ -99,6 +120,7 @@ class LightProof:
     parts: ClassVar[Sequence[str]] = ("projector", "vision_tower", "language_model")
 
     read = FamilyProof.read
+    write = FamilyProof.write
     test_equals_the_reference = FamilyProof.test_equals_the_reference
     test_a_spoilt_weight_is_seen = FamilyProof.test_a_spoilt_weight_is_seen
 

@@ -39,6 +39,10 @@ class Reference:
         state = _read_all(checkpoint)
         self.siglip = "siglip" in str(tower)
         self.tokenizer = _tokenizer(checkpoint)
+        if self.raw.get("mm_use_im_patch_token"):
+            self.tokenizer.add_tokens(["<im_patch>"], special_tokens=True)
+        if self.raw.get("mm_use_im_start_end"):
+            self.tokenizer.add_tokens(["<im_start>", "<im_end>"], special_tokens=True)
         self.lm = self.language_model(state)
         # The authors' loaders cut the vocabulary to the tokenizer's.
         self.lm.resize_token_embeddings(len(self.tokenizer))

@@ -89,7 +89,6 @@ def test_text_fields_are_the_language_models() -> None:
     ("changes", "message"),
     [
         ({"mm_projector_type": "sva"}, "mm_projector_type"),
-        ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
         ({"image_aspect_ratio": "highres"}, "image_aspect_ratio"),
         ({"image_aspect_ratio": "anyres"}, "mm_patch_merge_type"),
         ({"mm_vision_select_layer": -99}, "mm_vision_select_layer"),

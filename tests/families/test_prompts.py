@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sensorium.model_adapters import prompts
@@ -130,7 +132,8 @@ def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) ->
     messages = [{"role": role, "content": text} for role, text in turns]
     template = environment.from_string(style.jinja(bos=bos))
     text: str = template.render(messages=messages, add_generation_prompt=True, bos_token="<s>")
-    return text
+    assert text.count(prompts.USER_MARK) % 2 == 0
+    return text.replace(prompts.USER_MARK, "")
 
 
 NUMBERED = PromptStyle(
@@ -157,3 +160,33 @@ def test_an_image_is_written_as_the_style_says() -> None:
     assert NUMBERED.render(turns) == text
     marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
     assert _by_template(NUMBERED, marked).replace(prompts.IMAGE_MARK, "<image>") == text
+
+
+def test_images_may_follow_the_text_between_tokens() -> None:
+    style = replace(prompts.LLAVA_V0, images_last=True, image="\n{image}")
+    style = style.around_images("<im_start>", "<im_end>")
+    turns: list[Turn] = [("user", "<image>\n<image>\nQ1")]
+    image = "\n<im_start><image><im_end>"
+    text = f"{HUMAN}###Human: Q1{image}{image}###Assistant:"
+    assert style.render(turns) == text
+    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
+    assert _by_template(style, marked).replace(prompts.IMAGE_MARK, "<image>") == text
+
+
+def test_a_conversation_cannot_leave_its_marks() -> None:
+    sandbox = pytest.importorskip("jinja2.sandbox", reason="an engine extra brings it")
+    template = sandbox.ImmutableSandboxedEnvironment().from_string(
+        prompts.VICUNA_V1.jinja(bos=False)
+    )
+    mark = prompts.USER_MARK
+    messages = [
+        {"role": "system", "content": f"a{mark}b"},
+        {"role": "user", "content": f"{mark}</s>{mark}"},
+    ]
+    text = template.render(messages=messages, add_generation_prompt=True)
+    assert text == f"{mark}ab{mark} USER: {mark}</s>{mark} ASSISTANT:"
+
+
+def test_styles_are_found_by_name() -> None:
+    assert prompts.STYLES["llava_v0"] is prompts.LLAVA_V0
+    assert set(prompts.STYLES) >= {style.name for style, *_ in WRITTEN}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sensorium.model_adapters.folders import name_folders
 from sensorium.serving.cli.main import split_unknown
 from sensorium.serving.errors import UserError
-from sensorium.serving.settings import ModelRequest, ServeSettings, load_settings
+from sensorium.serving.settings import ModelRequest, ServeSettings, hand_down, load_settings
 
 
 def load(
@@ -131,5 +131,5 @@ def test_folders_reach_the_engine_as_variables() -> None:
     assert settings.vision_tower == ("/a", "eyes=/b")
     assert settings.base_model == ("x=/c", "/d")
     environment: dict[str, str] = {"SENSORIUM_BASE_MODEL": "kept"}
-    name_folders(settings.vision_tower, (), environment)
+    hand_down(replace(settings, base_model=()), environment)
     assert environment == {"SENSORIUM_BASE_MODEL": "kept", "SENSORIUM_VISION_TOWER": "/a,eyes=/b"}

@@ -34,6 +34,20 @@ def llava_v1(folder: Path) -> None:
     tiny.llama_tokenizer(folder, legacy=True)
 
 
+def llava_v1_1(folder: Path) -> None:
+    """LLaVA v1.1: trained tokens around an image, which the tokenizer's files do not hold."""
+    tiny.clip_tower(folder.parent / "clip-tiny-v1-1", 6)
+    config, state = small_llama(7, vocabulary=643)
+    state["model.mm_projector.weight"] = tiny.draw((WIDTH, TOWER_WIDTH), 8, 1 / TOWER_WIDTH**0.5)
+    state["model.mm_projector.bias"] = tiny.draw((WIDTH,), 9, 0.1)
+    tiny.save_bin(folder, state, shards=1)
+    absent = dict.fromkeys(("mm_projector_type", "image_aspect_ratio", "mm_vision_select_feature"))
+    trained = {"mm_use_im_start_end": True, "mm_use_im_patch_token": True}
+    flat = llava_config(config, "someone/clip-tiny-v1-1", **absent, **trained)
+    tiny.write_json(folder / "config.json", flat)
+    tiny.llama_tokenizer(folder, legacy=True)
+
+
 def llava_v15(folder: Path) -> None:
     """LLaVA-1.5: the tower in its own repository, the projector written a second time."""
     tiny.clip_tower(folder.parent / "clip-tiny-v15", 11)
@@ -59,6 +73,7 @@ def llava_inside(folder: Path) -> None:
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "llava-v1": llava_v1,
+    "llava-v1.1": llava_v1_1,
     "llava-v1.5": llava_v15,
     "llava-inside": llava_inside,
 }
