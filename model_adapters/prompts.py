@@ -22,6 +22,8 @@ __all__ = [
     "MARK_START",
     "MISTRAL_INSTRUCT",
     "STYLES",
+    "TINYLLAVA",
+    "TINYLLAVA_GEMMA",
     "USER_MARK",
     "VICUNA_V1",
     "YI_VL",
@@ -225,6 +227,8 @@ LLAVA_V0 = PromptStyle(
 )
 BUNNY = replace(VICUNA_V1, name="bunny", assistant="ASSISTANT: {text}<|endoftext|>")
 BUNNY_LLAMA = replace(BUNNY, name="bunny_llama", assistant="ASSISTANT: {text}<|end_of_text|>")
+TINYLLAVA = replace(BUNNY, name="tinyllava")
+TINYLLAVA_GEMMA = replace(BUNNY, name="tinyllava_gemma", assistant="ASSISTANT: {text}<eos>")
 LLAMA_2 = PromptStyle(
     name="llava_llama_2",
     system=(

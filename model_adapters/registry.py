@@ -58,7 +58,8 @@ class Entry:
 class Match:
     """A recognised family. `why` says by what; `certain` is False where parts were guessed.
 
-    `config` is the checkpoint's config in LLaVA's flat keys.
+    `config` is the checkpoint's config in LLaVA's flat keys; its architecture may be that of the
+    language model alone, and it is by this one that conversation styles are chosen.
     """
 
     spec: FamilySpec
@@ -111,10 +112,14 @@ class Registry:
         entry = max(fitting, key=lambda entry: (bool(entry.architectures), len(entry.when)))
         spec = entry.load()
         config = raw if spec.read is None else spec.read(raw)
-        name = architecture_of(raw)
+        # A spec's `read` names the language model where the config names only the whole.
+        name = architecture_of(config)
         known = spec.language_models.get(name)
         if known is not None:
-            seen = [f"architecture {name}", *(f"{key} {raw.get(key)}" for key in entry.when)]
+            seen = [
+                f"architecture {architecture_of(raw)}",
+                *(f"{key} {raw.get(key)}" for key in entry.when),
+            ]
             return Match(spec, config, known, " and ".join(seen), certain=True)
         guess = guess_language_model(name, str(raw.get("model_type", "")))
         if guess is None:

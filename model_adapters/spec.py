@@ -84,9 +84,15 @@ class Tower:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """How text becomes ids. `slow_llama`: sentencepiece as the slow Llama tokenizer reads it."""
+    """How text becomes ids.
+
+    `slow_llama`: sentencepiece as the slow Llama tokenizer reads it, where the files do not name
+    another class. `cuts_vocabulary`: the authors' loader cuts the language model's vocabulary to
+    the tokenizer's; otherwise padding rows take part in the softmax.
+    """
 
     slow_llama: bool = False
+    cuts_vocabulary: bool = True
 
 
 @dataclass(frozen=True)

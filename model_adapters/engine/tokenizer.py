@@ -45,7 +45,7 @@ def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any
     match = _recognised(path, revision)
     base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
     _add_trained_tokens(base, match, path)
-    authors_tokens = len(base)
+    authors_tokens = len(base) if match.spec.tokenizer.cuts_vocabulary else None
     base.add_tokens([IMAGE_MARK], special_tokens=True)
     first = base("a")["input_ids"][:1]
     adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
@@ -89,10 +89,12 @@ def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[s
     AutoTokenizer is not asked: it reads the model's config, which it takes for another model's, and
     then reads a sentencepiece folder without the space that belongs before the first word.
     """
-    if slow_llama and (not Path(path).is_dir() or (Path(path) / "tokenizer.model").is_file()):
+    sentencepiece = not Path(path).is_dir() or (Path(path) / "tokenizer.model").is_file()
+    named = _named_class(path)
+    if slow_llama and sentencepiece and named in (None, transformers.LlamaTokenizer):
         found = transformers.LlamaTokenizer
     else:
-        found = _named_class(path) or transformers.PreTrainedTokenizerFast
+        found = named or transformers.PreTrainedTokenizerFast
     try:
         return found.from_pretrained(path, revision=revision, **kwargs)
     except (OSError, ValueError, TypeError) as error:
@@ -112,7 +114,7 @@ class _Pieces:
 
     image_id: int
     adds_bos: bool
-    authors_tokens: int
+    authors_tokens: int | None
     bos_token: str
     bos_token_id: int
     truncation_side: str

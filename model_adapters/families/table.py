@@ -10,10 +10,14 @@ __all__ = ["ENTRIES"]
 
 
 def _family(
-    name: str, module: str, *architectures: str, when: Mapping[str, str] | None = None
+    name: str,
+    module: str,
+    *architectures: str,
+    when: Mapping[str, str] | None = None,
+    needs: tuple[str, ...] = ("mm_vision_tower",),
 ) -> Entry:
     spec = f"sensorium.model_adapters.families.{module}:SPEC"
-    return Entry(name, spec, architectures, when or {})
+    return Entry(name, spec, architectures, when or {}, needs)
 
 
 _LLAVA = ("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM")
@@ -21,6 +25,13 @@ _MOBILE = "MobileLlamaForCausalLM"
 _BUNNY = tuple(
     f"Bunny{name}ForCausalLM"
     for name in ("Qwen", "Qwen2", "Phi", "Phi3", "MiniCPM", "StableLM", "Llama")
+)
+_SIGLIP = {"mm_vision_tower": "(?i).*siglip.*"}
+_TINY_BENCH = (
+    "TinyLlavaPhiForCausalLM",
+    "TinyLlavaStablelmForCausalLM",
+    "TinyLlavaLlamaForCausalLM",
+    "LlavaPhiForCausalLM",
 )
 
 ENTRIES = (
@@ -31,4 +42,12 @@ ENTRIES = (
     _family("mobilevlm", "mobilevlm", _MOBILE, when={"mm_projector_type": "ldpnet"}),
     _family("mobilevlm-v2", "mobilevlm_v2", _MOBILE, when={"mm_projector_type": "ldpnetv2"}),
     _family("bunny", "bunny", *_BUNNY),
+    _family(
+        "tinyllava",
+        "tinyllava",
+        "TinyLlavaForConditionalGeneration",
+        needs=("text_config", "vision_config", "connector_type"),
+    ),
+    # LlavaPhiForCausalLM is LLaVA-Phi's name too, which has a CLIP tower.
+    _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
 )

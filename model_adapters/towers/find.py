@@ -11,7 +11,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.folders import VISION_TOWER, named_folders, read_json
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.towers import KINDS
-from sensorium.model_adapters.towers.published import PUBLISHED, published_tower
+from sensorium.model_adapters.towers.published import OWNERS, PUBLISHED, published_tower
 
 __all__ = ["TowerPlace", "find_tower", "token_grid"]
 
@@ -107,4 +107,4 @@ def _check_kind(where: str, kind: str, kinds: tuple[str, ...]) -> None:
 
 def _hub_id(name: str, kind: str) -> str:
     base = name.rstrip("/").rsplit("/", 1)[-1]
-    return f"{KINDS[kind].owner}/{base}"
+    return f"{OWNERS.get(base, KINDS[kind].owner)}/{base}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["PUBLISHED", "published_tower"]
+__all__ = ["OWNERS", "PUBLISHED", "published_tower"]
 
 
 def _clip_large(image_size: int) -> dict[str, Any]:
@@ -34,6 +34,15 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "clip-vit-large-patch14-336": ("clip", _clip_large(336)),
     "clip-vit-large-patch14": ("clip", _clip_large(224)),
     "siglip-so400m-patch14-384": ("siglip", _SIGLIP_SO400M),
+    "TinyLLaVA-1.5B-SigLIP": ("siglip", _SIGLIP_SO400M),
+    "TinyLLaVA-2.0B-SigLIP": ("siglip", _SIGLIP_SO400M),
+    "TinyLLaVA-3.1B-SigLIP": ("siglip", _SIGLIP_SO400M),
+}
+# Whose repositories they are, where they are not those of the kind's first authors.
+OWNERS = {
+    "TinyLLaVA-1.5B-SigLIP": "bczhou",
+    "TinyLLaVA-2.0B-SigLIP": "bczhou",
+    "TinyLLaVA-3.1B-SigLIP": "bczhou",
 }
 
 

@@ -31,7 +31,7 @@ class BunnyReference(Reference):
         }
         if "MiniCPM" in name:
             return MiniCpmReference(self.raw, own)
-        if "StableLM" not in name:
+        if "stablelm" not in name.lower():
             return super().language_model(state)
         import transformers
 

@@ -20,7 +20,14 @@ from torch.nn import functional
 
 from tests.families.phi_reference import PhiReference
 
-__all__ = ["Reference", "State"]
+__all__ = [
+    "Reference",
+    "State",
+    "load_vision",
+    "read_all",
+    "read_image_processor",
+    "read_tokenizer",
+]
 
 State = dict[str, torch.Tensor]
 _PROJECTOR = "model.mm_projector."
@@ -36,9 +43,9 @@ class Reference:
 
     def __init__(self, checkpoint: Path, tower: Path, *, inside: bool) -> None:
         self.raw: dict[str, Any] = json.loads((checkpoint / "config.json").read_text())
-        state = _read_all(checkpoint)
+        state = read_all(checkpoint)
         self.siglip = "siglip" in str(tower)
-        self.tokenizer = _tokenizer(checkpoint)
+        self.tokenizer = read_tokenizer(checkpoint)
         if self.raw.get("mm_use_im_patch_token"):
             self.tokenizer.add_tokens(["<im_patch>"], special_tokens=True)
         if self.raw.get("mm_use_im_start_end"):
@@ -47,7 +54,7 @@ class Reference:
         # The authors' loaders cut the vocabulary to the tokenizer's.
         self.lm.resize_token_embeddings(len(self.tokenizer))
         self.tower = _tower(tower, state if inside else {}, siglip=self.siglip)
-        self.processor = _image_processor(tower, siglip=self.siglip)
+        self.processor = read_image_processor(tower, siglip=self.siglip)
         self.projector = {
             name.removeprefix(_PROJECTOR): value
             for name, value in state.items()
@@ -191,7 +198,7 @@ def _expand2square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image
     return square
 
 
-def _read_all(folder: Path) -> State:
+def read_all(folder: Path) -> State:
     """Every tensor of the index's files, or of the only file."""
     from safetensors.torch import load_file
 
@@ -203,7 +210,8 @@ def _read_all(folder: Path) -> State:
     return state
 
 
-def _tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path) -> Any:
+    """Sentencepiece where there is a file of it, else the fast tokenizer."""
     import transformers
 
     if (folder / "tokenizer.model").exists():
@@ -251,18 +259,24 @@ def _tower(folder: Path, state: State, *, siglip: bool) -> Any:
     if not own:
         own = {
             name: value
-            for name, value in _read_all(folder).items()
+            for name, value in read_all(folder).items()
             if name.startswith("vision_model.")
         }
+    load_vision(model, own)
+    return model
+
+
+def load_vision(model: Any, own: State) -> None:
+    """Load `vision_model.*`, which some versions of transformers name without the prefix."""
     keep = not any(name.startswith("vision_model.") for name in model.state_dict())
     if keep:
         own = {name.removeprefix("vision_model."): value for name, value in own.items()}
     outcome = model.load_state_dict(own, strict=False)
     assert not outcome.missing_keys, outcome
-    return model
 
 
-def _image_processor(folder: Path, *, siglip: bool) -> Any:
+def read_image_processor(folder: Path, *, siglip: bool) -> Any:
+    """The PIL version, which resizes as the authors' transformers did."""
     import transformers
 
     kind = "SiglipImageProcessorPil" if siglip else "CLIPImageProcessorPil"

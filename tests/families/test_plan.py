@@ -13,7 +13,7 @@ from sensorium.model_adapters.folders import VISION_TOWER
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import recognise
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
-from tests.families.test_registry import LLAVA, config
+from tests.families.test_registry import LLAVA, TINYLLAVA, config
 
 INSIDE = "model.vision_tower.vision_tower.vision_model."
 
@@ -49,6 +49,19 @@ class TestKnownCheckpoints:
         found = plan({**raw, "image_aspect_ratio": "pad"})
         assert (found.tower.layers, found.layout().tokens(1, 1)) == (26, 729)
         assert found.image.pad_colour == (127, 127, 127)
+
+    def test_bunny_11_sees_three_scales(self) -> None:
+        raw = config("BunnyLlamaForCausalLM", mm_vision_tower="google/siglip-so400m-patch14-384")
+        found = plan({**raw, "image_aspect_ratio": "pad", "use_s2": True})
+        assert (found.tower.scales, found.image.size) == ((384, 768, 1152), 1152)
+        assert found.layout().tokens(1, 1) == 729
+        with pytest.raises(CheckpointError, match="s2_scales"):
+            plan({**raw, "use_s2": True, "s2_scales": "336,672"})
+
+    def test_tinyllava_loses_a_patch(self) -> None:
+        found = plan(TINYLLAVA)
+        assert (found.tower.layers, found.layout().tokens(1, 1)) == (11, 728)
+        assert (found.text_architecture, found.image.aspect) == ("Qwen2ForCausalLM", "crop")
 
     @pytest.mark.parametrize(
         ("size", "tokens"),

@@ -60,6 +60,19 @@ WRITTEN = [
         "S USER: Q1 ASSISTANT:",
     ),
     (
+        prompts.TINYLLAVA,
+        f"{USER} USER: Q1 ASSISTANT:",
+        f"{USER} USER: Q1 ASSISTANT: A1<|endoftext|>USER: Q2 ASSISTANT: A2<|endoftext|>"
+        "USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.TINYLLAVA_GEMMA,
+        f"{USER} USER: Q1 ASSISTANT:",
+        f"{USER} USER: Q1 ASSISTANT: A1<eos>USER: Q2 ASSISTANT: A2<eos>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
         prompts.YI_VL,
         f"{YI}\n\n### Human: Q1\n### Assistant:",
         f"{YI}\n\n### Human: Q1\n### Assistant: A1\n### Human: Q2\n### Assistant: A2\n"

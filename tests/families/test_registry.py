@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sensorium.model_adapters.errors import UnknownFamilyError
+from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.registry import Entry, Registry, families, recognise
 
 LLAVA: dict[str, Any] = {
@@ -14,6 +14,14 @@ LLAVA: dict[str, Any] = {
     "model_type": "llava",
     "mm_vision_tower": "openai/clip-vit-large-patch14-336",
     "mm_projector_type": "mlp2x_gelu",
+}
+
+TINYLLAVA: dict[str, Any] = {
+    "architectures": ["TinyLlavaForConditionalGeneration"],
+    "model_type": "tinyllava",
+    "connector_type": "mlp2x_gelu",
+    "text_config": {"model_type": "qwen2", "hidden_size": 896},
+    "vision_config": {"model_type": "siglip_vision_model", "image_size": 384, "patch_size": 14},
 }
 
 
@@ -39,6 +47,12 @@ def config(architecture: str, **changes: Any) -> dict[str, Any]:
         (config("BunnyStableLMForCausalLM"), "bunny", "stablelm"),
         (config("BunnyMiniCPMForCausalLM"), "bunny", "llama"),
         (config("BunnyLlamaForCausalLM"), "bunny", "llama"),
+        (
+            config("LlavaPhiForCausalLM", mm_vision_tower="bczhou/TinyLLaVA-3.1B-SigLIP"),
+            "tinyllava-bench",
+            "phi",
+        ),
+        (TINYLLAVA, "tinyllava", "qwen2"),
     ],
 )
 def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> None:
@@ -46,6 +60,11 @@ def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> No
     assert match is not None
     assert (match.spec.name, match.language_model.config_type) == (family, language_model)
     assert match.certain
+
+
+def test_names_a_language_model_that_tinyllava_is_not_served_on() -> None:
+    with pytest.raises(CheckpointError, match="openelm"):
+        recognise({**TINYLLAVA, "text_config": {"model_type": "openelm"}})
 
 
 @pytest.mark.parametrize(
@@ -97,5 +116,5 @@ def test_every_entry_loads_and_agrees_with_its_spec() -> None:
     for entry in families():
         spec = entry.load()
         assert spec.name == entry.name
-        assert set(entry.architectures) <= set(spec.language_models)
+        assert spec.read or set(entry.architectures) <= set(spec.language_models)
         assert "" in spec.prompts

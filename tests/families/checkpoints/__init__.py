@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.families.checkpoints import bunny, llava, llava_next, mobilevlm, yi_vl
+from tests.families.checkpoints import bunny, llava, llava_next, mobilevlm, tinyllava, yi_vl
 
 __all__ = ["BUILDERS"]
 
@@ -16,4 +16,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **yi_vl.BUILDERS,
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
+    **tinyllava.BUILDERS,
 }

@@ -14,7 +14,9 @@ __all__ = [
     "State",
     "llava_config",
     "mlp_projector",
+    "phi_tensors",
     "small_llama",
+    "small_sizes",
     "trained_tower",
 ]
 
@@ -112,3 +114,45 @@ def trained_tower(vision: State, seed: int) -> State:
         else value
         for number, (name, value) in numbered
     }
+
+
+def small_sizes(**changes: Any) -> dict[str, Any]:
+    """Fields of a small language model's config."""
+    return {
+        "vocab_size": 704,
+        "hidden_size": WIDTH,
+        "intermediate_size": 192,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": False,
+        **changes,
+    }
+
+
+def phi_tensors(seed: int) -> State:
+    """Tensors of a phi language model, its head without bias.
+
+    By their names, not from transformers' class: once an engine has run phi in this process, that
+    class belongs to vLLM.
+    """
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (704, WIDTH)}
+    for layer in range(3):
+        name = f"model.layers.{layer}"
+        linears = {f"self_attn.{part}": (WIDTH, WIDTH) for part in ("q_proj", "k_proj", "v_proj")}
+        linears |= {"self_attn.dense": (WIDTH, WIDTH)}
+        linears |= {"mlp.fc1": (192, WIDTH), "mlp.fc2": (WIDTH, 192)}
+        for part, shape in linears.items():
+            shapes |= {f"{name}.{part}.weight": shape, f"{name}.{part}.bias": shape[:1]}
+        shapes |= {f"{name}.input_layernorm.{kind}": (WIDTH,) for kind in ("weight", "bias")}
+    shapes |= {f"model.final_layernorm.{kind}": (WIDTH,) for kind in ("weight", "bias")}
+    shapes["lm_head.weight"] = (704, WIDTH)
+    state = {}
+    for number, (name, shape) in enumerate(shapes.items()):
+        if len(shape) == 2:
+            state[name] = tiny.draw(shape, seed + number, 1.5 / shape[1] ** 0.5)
+        else:
+            noise = tiny.draw(shape, seed + number, 0.1)
+            state[name] = noise if name.endswith("bias") else 1 + noise
+    return state

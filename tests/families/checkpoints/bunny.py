@@ -13,6 +13,8 @@ from tests.families.checkpoints.base import (
     State,
     llava_config,
     mlp_projector,
+    phi_tensors,
+    small_sizes,
 )
 
 __all__ = ["BUILDERS"]
@@ -39,25 +41,11 @@ def _names(name: str) -> dict[str, Any]:
     }
 
 
-def _sizes(**changes: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": 704,
-        "hidden_size": WIDTH,
-        "intermediate_size": 192,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 2048,
-        "tie_word_embeddings": False,
-        **changes,
-    }
-
-
 def bunny_qwen(folder: Path) -> None:
     """Bunny on Qwen1.5: SigLIP inside, the vocabulary padded past the tokenizer's."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    config = Qwen2Config(**_sizes())
+    config = Qwen2Config(**small_sizes())
     state = tiny.draw_weights(Qwen2ForCausalLM(config), 62)
     changes = {"rms_norm_eps": 1e-6, "rope_theta": 1000000.0}
     _bunny(folder, config, state, 61, {**_names("Qwen"), **changes})
@@ -67,7 +55,7 @@ def bunny_phi3(folder: Path) -> None:
     """Bunny on phi-3, which stacks its projections in the checkpoint too."""
     from transformers import Phi3Config, Phi3ForCausalLM
 
-    config = Phi3Config(**_sizes(pad_token_id=0))
+    config = Phi3Config(**small_sizes(pad_token_id=0))
     state = tiny.draw_weights(Phi3ForCausalLM(config), 64)
     changes = {"rope_theta": 10000.0, "rms_norm_eps": 1e-5, "sliding_window": 2047}
     _bunny(folder, config, state, 63, {**_names("Phi3"), **changes})
@@ -77,7 +65,7 @@ def bunny_stablelm(folder: Path) -> None:
     """Bunny on StableLM-2, whose config has the keys of the authors' own code."""
     from transformers import StableLmConfig, StableLmForCausalLM
 
-    config = StableLmConfig(**_sizes(use_qkv_bias=True))
+    config = StableLmConfig(**small_sizes(use_qkv_bias=True))
     state = tiny.draw_weights(StableLmForCausalLM(config), 66)
     changes = {"norm_eps": 1e-5, "rope_pct": 0.25, "rope_theta": 10000, "use_qkv_bias": True}
     _bunny(folder, config, state, 65, {**_names("StableLM"), **changes})
@@ -87,7 +75,7 @@ def bunny_minicpm(folder: Path) -> None:
     """Bunny on MiniCPM: embeddings, residuals and logits are scaled, the head is tied."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(**_sizes(num_key_value_heads=4, tie_word_embeddings=True))
+    config = LlamaConfig(**small_sizes(num_key_value_heads=4, tie_word_embeddings=True))
     state = tiny.draw_weights(LlamaForCausalLM(config), 68)
     # Twelve times as large once they are scaled.
     state["model.embed_tokens.weight"] = state.pop("lm_head.weight") / 6
@@ -105,7 +93,7 @@ def bunny_s2(folder: Path) -> None:
     """Bunny v1.1 on Llama-3: one picture seen at three sizes, features side by side."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(**_sizes())
+    config = LlamaConfig(**small_sizes())
     state = tiny.draw_weights(LlamaForCausalLM(config), 70)
     changes = {
         "rope_theta": 500000.0,
@@ -116,33 +104,6 @@ def bunny_s2(folder: Path) -> None:
         "mm_hidden_size": 3 * TOWER_WIDTH,
     }
     _bunny(folder, config, state, 69, {**_names("Llama"), **changes})
-
-
-def _phi_tensors(seed: int) -> State:
-    """Tensors of a Bunny-phi language model.
-
-    By their names, not from transformers' class: once an engine has run phi in this process, that
-    class belongs to vLLM.
-    """
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (704, WIDTH)}
-    for layer in range(3):
-        name = f"model.layers.{layer}"
-        linears = {f"self_attn.{part}": (WIDTH, WIDTH) for part in ("q_proj", "k_proj", "v_proj")}
-        linears |= {"self_attn.dense": (WIDTH, WIDTH)}
-        linears |= {"mlp.fc1": (192, WIDTH), "mlp.fc2": (WIDTH, 192)}
-        for part, shape in linears.items():
-            shapes |= {f"{name}.{part}.weight": shape, f"{name}.{part}.bias": shape[:1]}
-        shapes |= {f"{name}.input_layernorm.{kind}": (WIDTH,) for kind in ("weight", "bias")}
-    shapes |= {f"model.final_layernorm.{kind}": (WIDTH,) for kind in ("weight", "bias")}
-    shapes["lm_head.weight"] = (704, WIDTH)
-    state = {}
-    for number, (name, shape) in enumerate(shapes.items()):
-        if len(shape) == 2:
-            state[name] = tiny.draw(shape, seed + number, 1.5 / shape[1] ** 0.5)
-        else:
-            noise = tiny.draw(shape, seed + number, 0.1)
-            state[name] = noise if name.endswith("bias") else 1 + noise
-    return state
 
 
 def bunny_phi(folder: Path) -> None:
@@ -158,7 +119,7 @@ def bunny_phi(folder: Path) -> None:
         max_position_embeddings=2048,
         tie_word_embeddings=False,
     )
-    state = _phi_tensors(7200)
+    state = phi_tensors(7200)
     changes = {
         "architectures": ["BunnyPhiForCausalLM"],
         "model_type": "bunny-phi",
