@@ -20,13 +20,23 @@ from sensorium.model_adapters.resampling import Resample, bicubic
 if TYPE_CHECKING:
     from sensorium.model_adapters.plan import ImagePlan, Plan
 
-__all__ = ["Pixels", "pad_and_resize", "picture_size", "prepare", "resize_and_crop", "tile"]
+__all__ = [
+    "Pixels",
+    "fit_and_pad",
+    "pad_and_resize",
+    "picture_size",
+    "prepare",
+    "resize_and_crop",
+    "tile",
+]
 
 # The longest edge of a square that is padded in one piece; rows of a band; how many squares long an
 # image may be resized as a whole.
 _LONG_EDGE = 8192
 _BAND = 256
 _LONGEST = 32
+# The shortest edge of a picture that is fitted into a square.
+_SHORTEST = 14
 Pixels = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 
@@ -45,6 +55,8 @@ def prepare(
         squares = tile(image, layout, size or image.size, resample)
     elif plan.image.aspect == "pad":
         squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size, resample)]
+    elif plan.image.aspect == "fit":
+        squares = [fit_and_pad(image, plan.image, size or image.size, resample)]
     else:
         squares = [resize_and_crop(image, plan.image, size or image.size, resample)]
     pixels = np.stack([np.asarray(square) for square in squares])
@@ -58,6 +70,9 @@ def picture_size(plan: Plan, size: Size) -> Size:
         fitted = layout.fitted(*size)
         return max(fitted[0], layout.size), max(fitted[1], layout.size)
     edge = plan.image.size
+    if plan.image.aspect == "fit":
+        width, height = (max(int(side / max(size) * edge), _SHORTEST) for side in size)
+        return width, height
     if plan.image.aspect == "pad":
         scale = edge / max(size)
     elif plan.image.resize == "squash":
@@ -98,6 +113,20 @@ def pad_and_resize(
         done = band.resize((last - first, rows), Image.Resampling.BICUBIC, box=box)
         narrow.paste(done, (first, top + start))
     return narrow.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def fit_and_pad(
+    image: Image.Image, plan: ImagePlan, full: Size, resample: Resample = bicubic
+) -> Image.Image:
+    """The image resized so that its longer edge is the square's, padded with the mean colour.
+
+    deepseek-ai/DeepSeek-VL, deepseek_vl/models/image_processing_vlm.py: no edge below 14 pixels.
+    """
+    size, longest = plan.size, max(full)
+    width, height = (max(int(edge / longest * size), _SHORTEST) for edge in full)
+    square = Image.new("RGB", (size, size), plan.pad_colour)
+    square.paste(resample(image, (width, height)), ((size - width) // 2, (size - height) // 2))
+    return square
 
 
 def tile(

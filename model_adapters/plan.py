@@ -19,7 +19,7 @@ from sensorium.model_adapters.projector_types import ProjectorType, parse_projec
 from sensorium.model_adapters.registry import Match, architecture_of, families
 from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
 from sensorium.model_adapters.towers import KINDS
-from sensorium.model_adapters.towers.find import TowerPlace, find_tower, token_grid
+from sensorium.model_adapters.towers.find import TowerPlace, find_tower, measured, token_grid
 
 __all__ = ["ImagePlan", "Plan", "TowerPlan", "make_plan", "text_fields"]
 
@@ -137,7 +137,7 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     """Read a recognised config; raises CheckpointError naming the key that cannot be served."""
     spec, raw = match.spec, match.config
     _refuse(raw, spec)
-    tower = find_tower(raw, checkpoint, spec.tower.kinds)
+    tower = measured(find_tower(raw, checkpoint, spec.tower.kinds), spec, checkpoint)
     aspect = _aspect(raw, spec)
     tower_plan = _tower_plan(raw, spec, tower)
     return Plan(

@@ -27,9 +27,9 @@ __all__ = [
 RawConfig = Mapping[str, Any]
 # The config key that says that each image stands between two trained tokens.
 IMAGE_TOKENS = "mm_use_im_start_end"
-# How an image becomes squares: `pad` with the mean colour, `crop` as the tower's own processor
-# does, `anyres` in tiles.
-Aspect = Literal["pad", "crop", "anyres"]
+# How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so, `crop`
+# as the tower's own processor does, `anyres` in tiles.
+Aspect = Literal["pad", "fit", "crop", "anyres"]
 
 
 @dataclass(frozen=True)

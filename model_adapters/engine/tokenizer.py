@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import transformers
 from transformers import BatchEncoding
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from vllm.tokenizers.hf import get_cached_tokenizer
 
 from sensorium.model_adapters.conversation import choose_style
@@ -90,22 +91,34 @@ def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[s
     then reads a sentencepiece folder without the space that belongs before the first word.
     """
     sentencepiece = not Path(path).is_dir() or (Path(path) / "tokenizer.model").is_file()
-    named = _named_class(path)
+    named = _named_class(path, revision)
     if slow_llama and sentencepiece and named in (None, transformers.LlamaTokenizer):
         found = transformers.LlamaTokenizer
     else:
         found = named or transformers.PreTrainedTokenizerFast
+    fast = found is transformers.LlamaTokenizer and (Path(path) / "tokenizer.json").is_file()
+    load = _fast_llama if fast and not slow_llama else found.from_pretrained
     try:
-        return found.from_pretrained(path, revision=revision, **kwargs)
+        return load(path, revision=revision, **kwargs)
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its tokenizer cannot be read: {error}") from error
 
 
-def _named_class(path: str) -> Any:
-    config = Path(path) / "tokenizer_config.json"
-    if not config.is_file():
-        return None
-    name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class")
+def _fast_llama(path: str, **kwargs: Any) -> Any:
+    """A tokenizer.json as it is written, with the BOS token that its config asks for.
+
+    That is what the fast Llama tokenizer of transformers 4 read; version 5's puts sentencepiece's
+    splitting into it, which loses the spaces of a byte-level vocabulary.
+    """
+    found = transformers.PreTrainedTokenizerFast.from_pretrained(path, **kwargs)
+    settings = get_tokenizer_config(path, revision=kwargs.get("revision"))
+    if settings.get("add_bos_token", True):
+        found.add_bos_token = True
+    return found
+
+
+def _named_class(path: str, revision: str | None) -> Any:
+    name = get_tokenizer_config(path, revision=revision).get("tokenizer_class")
     return getattr(transformers, str(name), None)
 
 

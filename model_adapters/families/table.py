@@ -34,6 +34,12 @@ _TINY_BENCH = (
     "LlavaPhiForCausalLM",
 )
 
+# Janus has the architecture's name too, and a config for making images.
+_DEEPSEEK = "MultiModalityCausalLM"
+_DEEPSEEK_NEEDS = ("vision_config", "aligner_config", "language_config")
+_ONE_TOWER = {"gen_vision_config": "None", "vision_config": ".*'CLIPVisionTower'.*"}
+_TWO_TOWERS = {"vision_config": ".*'HybridVisionTower'.*"}
+
 ENTRIES = (
     # The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
     _family("llava", "llava"),
@@ -50,4 +56,12 @@ ENTRIES = (
     ),
     # LlavaPhiForCausalLM is LLaVA-Phi's name too, which has a CLIP tower.
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
+    _family("deepseek-vl", "deepseek_vl", _DEEPSEEK, when=_ONE_TOWER, needs=_DEEPSEEK_NEEDS),
+    _family(
+        "deepseek-vl-hybrid",
+        "deepseek_vl_hybrid",
+        _DEEPSEEK,
+        when=_TWO_TOWERS,
+        needs=_DEEPSEEK_NEEDS,
+    ),
 )

@@ -6,8 +6,10 @@ Light: no torch, no transformers. The modules that compute are in `engine.towers
 from __future__ import annotations
 
 from sensorium.model_adapters.towers.kind import TowerKind
+from sensorium.model_adapters.towers.sam_siglip import SAM_SIGLIP
+from sensorium.model_adapters.towers.timm import TIMM_SIGLIP
 from sensorium.model_adapters.towers.vit import CLIP, SIGLIP
 
 __all__ = ["KINDS", "TowerKind"]
 
-KINDS: dict[str, TowerKind] = {kind.name: kind for kind in (CLIP, SIGLIP)}
+KINDS: dict[str, TowerKind] = {kind.name: kind for kind in (CLIP, SIGLIP, TIMM_SIGLIP, SAM_SIGLIP)}

@@ -1,19 +1,20 @@
-"""Where a checkpoint's vision tower lies."""
+"""Where a checkpoint's vision tower lies, and how large it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.folders import VISION_TOWER, named_folders, read_json
-from sensorium.model_adapters.spec import RawConfig
+from sensorium.model_adapters.spec import FamilySpec, RawConfig
+from sensorium.model_adapters.tensor_files import scan
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.towers.published import OWNERS, PUBLISHED, published_tower
 
-__all__ = ["TowerPlace", "find_tower", "token_grid"]
+__all__ = ["TowerPlace", "find_tower", "measured", "token_grid"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,27 @@ def find_tower(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) 
     )
 
 
+def measured(tower: TowerPlace, spec: FamilySpec, checkpoint: Path | None) -> TowerPlace:
+    """The tower with sizes as the checkpoint's tensors have them, where its kind asks for that.
+
+    A checkpoint that is not at hand leaves the sizes as they are published.
+    """
+    measure = KINDS[tower.kind].measure
+    if measure is None or checkpoint is None:
+        return tower
+    prefixes = [prefix for prefix, target in spec.weights if target == "vision_tower."]
+    shapes = {}
+    for name, stored in scan(checkpoint).tensors.items():
+        prefix = next(filter(name.startswith, prefixes), None)
+        if prefix is not None and stored.shape is not None:
+            shapes[name.removeprefix(prefix)] = stored.shape
+    return replace(tower, config=measure(tower.config, shapes))
+
+
 def token_grid(config: Mapping[str, Any]) -> int:
-    """Patches along one edge of a tower's square image."""
+    """Features along one edge of a tower's square image: its patches, or the config's `grid`."""
+    if "grid" in config:
+        return int(config["grid"])
     return int(config["image_size"]) // int(config["patch_size"])
 
 

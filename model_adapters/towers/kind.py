@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TowerKind"]
+__all__ = ["Shapes", "TowerKind"]
 
+# Of tensors, by their names within the tower.
+Shapes = Mapping[str, tuple[int, ...]]
 _NEVER = re.compile(r"(?!)")
 
 
@@ -25,7 +27,9 @@ class TowerKind:
     it out, which `outer` (the names of other parts of the model it was published in) tells apart.
     `unused` matches tensors that features do not depend on, `layer` those of a numbered layer.
     `patch_embedding` is the path of the convolution, without padding, that normalising pixels is
-    folded into; without one they are normalised before the tower.
+    folded into; without one they are normalised before the tower. `measure`, for a tower whose
+    config leaves its sizes to the authors' code, takes them from the shapes of the checkpoint's
+    tensors.
     """
 
     name: str
@@ -42,3 +46,4 @@ class TowerKind:
     unused: re.Pattern[str] = _NEVER
     layer: re.Pattern[str] = _NEVER
     patch_embedding: str = ""
+    measure: Callable[[Mapping[str, Any], Shapes], Mapping[str, Any]] | None = None

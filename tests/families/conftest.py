@@ -31,5 +31,5 @@ def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
 
     proof: Any = request.cls
     given = (proof.checkpoint, folder, proof.prompt, proof.read, proof.write)
-    with serving(*given, **request.param) as found:
+    with serving(*given, **{**proof.options, **request.param}) as found:
         yield found

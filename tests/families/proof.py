@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,10 +26,12 @@ class FamilyProof:
     `checkpoint` names a builder, `prompt` is the authors' text with {} for the question. `tower` is
     the tower's folder relative to the checkpoint, `inside` says whether tower tensors in the
     checkpoint count. A family that LLaVA's reference does not describe overrides `read`.
+    `options` are the engine's.
     """
 
     checkpoint: ClassVar[str]
     prompt: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]] = {}
     tower: ClassVar[str] = ""
     inside: ClassVar[bool] = False
     cases: ClassVar[Sequence[Case]] = CASES
@@ -116,6 +118,7 @@ class LightProof:
     prompt: ClassVar[str]
     tower: ClassVar[str] = ""
     inside: ClassVar[bool] = False
+    options: ClassVar[Mapping[str, Any]] = {}
     cases: ClassVar[Sequence[Case]] = CASES[:4]
     parts: ClassVar[Sequence[str]] = ("projector", "vision_tower", "language_model")
 
@@ -131,7 +134,7 @@ def _swap_rows(subject: Subject, part: str) -> Any:
     def last_matrix(model: Any) -> torch.Tensor:
         found = [
             parameter
-            for name, parameter in getattr(model, part).named_parameters()
+            for name, parameter in model.get_submodule(part).named_parameters()
             if parameter.ndim >= 2 and "lm_head" not in name
         ]
         matrix: torch.Tensor = found[-1]

@@ -29,6 +29,19 @@ def config(architecture: str, **changes: Any) -> dict[str, Any]:
     return {**LLAVA, "architectures": [architecture], **changes}
 
 
+def deepseek(tower: str) -> dict[str, Any]:
+    siglip = {"model_name": "siglip_large_patch16_384", "image_size": 384}
+    sam = {"model_name": "sam_b_downsample", "image_size": 1024}
+    two = {"high_res_cfg": sam, "low_res_cfg": siglip}
+    return {
+        "architectures": ["MultiModalityCausalLM"],
+        "model_type": "multi_modality",
+        "vision_config": {"cls": tower, "params": two if "Hybrid" in tower else siglip},
+        "aligner_config": {"params": {"projector_type": "mlp_gelu", "depth": 2}},
+        "language_config": {"num_hidden_layers": 24},
+    }
+
+
 @pytest.mark.parametrize(
     ("raw", "family", "language_model"),
     [
@@ -53,6 +66,8 @@ def config(architecture: str, **changes: Any) -> dict[str, Any]:
             "phi",
         ),
         (TINYLLAVA, "tinyllava", "qwen2"),
+        (deepseek("CLIPVisionTower"), "deepseek-vl", "llama"),
+        (deepseek("HybridVisionTower"), "deepseek-vl-hybrid", "llama"),
     ],
 )
 def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> None:
@@ -65,6 +80,11 @@ def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> No
 def test_names_a_language_model_that_tinyllava_is_not_served_on() -> None:
     with pytest.raises(CheckpointError, match="openelm"):
         recognise({**TINYLLAVA, "text_config": {"model_type": "openelm"}})
+
+
+def test_leaves_janus_alone() -> None:
+    """It has DeepSeek-VL's architecture name, and makes images."""
+    assert recognise({**deepseek("CLIPVisionTower"), "gen_vision_config": {}}) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ every answer would be the same.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "CLIP_PREPROCESSING",
     "clip_tower",
     "draw",
+    "draw_shapes",
     "draw_weights",
     "image_tensors",
     "llama_tokenizer",
@@ -69,6 +71,18 @@ def draw_weights(module: nn.Module, seed: int, gain: float = 1.5) -> State:
         else:
             state[name] = 1 + 0.1 * noise
     module.load_state_dict(state)
+    return state
+
+
+def draw_shapes(shapes: Mapping[str, tuple[int, ...]], seed: int, gain: float = 1.5) -> State:
+    """Seeded weights by name and shape, for models that are not a module here."""
+    state: State = {}
+    for number, (name, shape) in enumerate(shapes.items()):
+        if len(shape) >= 2:
+            state[name] = draw(shape, seed + number, gain / math.prod(shape[1:]) ** 0.5)
+        else:
+            noise = draw(shape, seed + number, 0.1)
+            state[name] = noise if name.endswith("bias") else 1 + noise
     return state
 
 

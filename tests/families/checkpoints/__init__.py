@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.families.checkpoints import bunny, llava, llava_next, mobilevlm, tinyllava, yi_vl
+from tests.families.checkpoints import (
+    bunny,
+    deepseek_vl,
+    llava,
+    llava_next,
+    mobilevlm,
+    tinyllava,
+    yi_vl,
+)
 
 __all__ = ["BUILDERS"]
 
@@ -17,4 +25,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
     **tinyllava.BUILDERS,
+    **deepseek_vl.BUILDERS,
 }
