@@ -36,8 +36,8 @@ SPEC = FamilySpec(
     ),
     read=lambda raw: read_tinyllava(raw, _LANGUAGE_MODELS),
     limits=(
-        "one image in the authors' scripts, several are taken; not on OpenELM (0.89B), which vLLM does not have, not with a "
-        "resampler or a mixture of towers"
+        "one image in the authors' scripts, several are taken; not on OpenELM (0.89B), which vLLM "
+        "does not have, not with a resampler or a mixture of towers"
     ),
     proof="tests/families/test_tinyllava.py",
 )

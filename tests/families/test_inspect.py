@@ -194,7 +194,8 @@ class TestFamilies:
             assert {"FamilyProof", "LightProof"} & set(bases), path
 
     def test_a_spec_is_short(self) -> None:
-        for path in (ROOT / "model_adapters" / "families").glob("*.py"):
+        specs = set((ROOT / "model_adapters" / "families").glob("*.py"))
+        for path in specs - {ROOT / "model_adapters" / "families" / "table.py"}:
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path
 
     def test_the_page_is_up_to_date(self) -> None:
