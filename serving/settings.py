@@ -58,6 +58,15 @@ OPTIONS: tuple[Option, ...] = (
     Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
     Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
     Option("allow-private-media", "fetch media from private addresses too", bool, False),
+    Option("media-exact", "decode and resize pictures to the last bit, slower", bool, False),
+    Option("media-workers", "processes that decode media; 0: one a core, at most 8", int, 0, "N"),
+    Option("media-max-mpixels", "largest picture taken, in millions of pixels", float, 64.0, "N"),
+    Option("media-max-seconds", "longest sound taken in a chat", float, 600.0, "SECONDS"),
+    Option(
+        "media-timeout", "seconds that fetching or decoding one may take", float, 20.0, "SECONDS"
+    ),
+    Option("media-cache-mb", "memory for pictures prepared lately", float, 256.0, "MB"),
+    Option("media-queue", "media that may wait for a process; then 429", int, 1024, "N"),
     Option("data-dir", "folder for uploaded files and batches", metavar="FOLDER"),
     Option("max-file-mb", "largest file taken by /v1/files", float, 512.0, "MB"),
     Option("batch-max-mb", "largest input of a batch", float, 200.0, "MB"),
@@ -99,7 +108,12 @@ _POSITIVE = (
     "batch_max_rows",
     "batch_inflight",
     "batch_retention_days",
+    "media_max_mpixels",
+    "media_max_seconds",
+    "media_timeout",
+    "media_queue",
 )
+_NOT_NEGATIVE = ("media_workers", "media_cache_mb")
 # Options that the reading of checkpoints takes from the environment.
 HANDED_DOWN = ("vision-tower", "base-model", "conversation")
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -142,6 +156,13 @@ class ServeSettings:
     max_body_mb: float = 100.0
     media_root: str | None = None
     allow_private_media: bool = False
+    media_exact: bool = False
+    media_workers: int = 0
+    media_max_mpixels: float = 64.0
+    media_max_seconds: float = 600.0
+    media_timeout: float = 20.0
+    media_cache_mb: float = 256.0
+    media_queue: int = 1024
     data_dir: str | None = None
     max_file_mb: float = 512.0
     batch_max_mb: float = 200.0
@@ -298,6 +319,9 @@ def _check(known: Mapping[str, Any], models: Sequence[ModelRequest]) -> None:
     for name in _POSITIVE:
         if known[name] <= 0:
             raise UserError(f"`{name.replace('_', '-')}` must be positive, got {known[name]}")
+    for name in _NOT_NEGATIVE:
+        if known[name] < 0:
+            raise UserError(f"`{name.replace('_', '-')}` must not be negative, got {known[name]}")
     if known["log_level"].lower() not in {"debug", "info", "warning", "error"}:
         raise UserError(
             f"`log-level` must be debug, info, warning or error, got {known['log_level']!r}"
