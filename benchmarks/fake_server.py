@@ -176,9 +176,9 @@ async def _event(send: Send, content: Any) -> None:
 
 
 @asynccontextmanager
-async def running(server: FakeServer) -> AsyncIterator[str]:
-    """Serve in this event loop on a free port; gives the address."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+async def running(server: FakeServer, port: int = 0) -> AsyncIterator[str]:
+    """Serve in this event loop, on a free port if none is given; gives the address."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
     http = _http(server)
     task = asyncio.create_task(http.serve(sockets=[listener]))
     try:
@@ -207,8 +207,8 @@ def _http(server: FakeServer) -> uvicorn.Server:
     return _Http(config)
 
 
-async def _main(pace: Pace) -> None:
-    async with running(FakeServer(pace)) as address:
+async def _main(pace: Pace, port: int) -> None:
+    async with running(FakeServer(pace), port) as address:
         print(address, flush=True)
         await asyncio.Event().wait()
 
@@ -222,13 +222,15 @@ def main(arguments: list[str]) -> None:
         parser.add_argument(f"--{name}", type=float, default=0.0)
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--port", type=int, default=0)
     values = vars(parser.parse_args(arguments))
+    port = values.pop("port")
     settings = {
         name.removesuffix("_ms"): value / 1000 if name.endswith("_ms") else value
         for name, value in values.items()
     }
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_main(Pace(**settings)))
+        asyncio.run(_main(Pace(**settings), port))
 
 
 if __name__ == "__main__":

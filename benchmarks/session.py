@@ -29,7 +29,15 @@ from sensorium.benchmarks.workload.workload import Workload
 from sensorium.serving.client import LOOPBACK
 from sensorium.serving.errors import UserError
 
-__all__ = ["Plan", "Session", "describe_server", "open_wire", "run_plan"]
+__all__ = [
+    "Plan",
+    "Session",
+    "describe_server",
+    "open_wire",
+    "run_level_once",
+    "run_plan",
+    "warm_up",
+]
 
 # A level's own seeds lie this far apart, so that no level finds another's requests in a cache.
 _SEED_STEP = 1_000_003
@@ -81,11 +89,11 @@ async def run_plan(plan: Plan, display: Display) -> Session:
         workload = plan.workload if ratio is None else replace(plan.workload, words_per_token=ratio)
         session = Session(workload)
         with open_wire(plan.wire, plan.root, plan.api_key, plan.media_host) as wire:
-            await _warm_up(plan, workload, wire, http, display)
+            await warm_up(plan, workload, wire, http, display)
             for level in _levels(plan, session):
                 seed = workload.seed + _SEED_STEP * len(session.results)
                 supply = Supply(Workload(replace(workload, seed=seed), wire), plan.prepare_bytes)
-                run, server = await _one_level(plan, level, supply, http, display)
+                run, server = await run_level_once(plan, level, supply, http, display)
                 session.runs.append(run)
                 session.results.append(measure_level(run, plan.limits, server, seed=seed))
         display.clear()
@@ -102,7 +110,7 @@ def _levels(plan: Plan, session: Session) -> Iterable[Level]:
         climb.add(session.runs[-1])
 
 
-async def _warm_up(
+async def warm_up(
     plan: Plan, settings: WorkloadSettings, wire: Wire, http: HttpClient, display: Display
 ) -> None:
     """Requests that do not count; numbers below zero, so their media are never sent again."""
@@ -122,9 +130,10 @@ async def _warm_up(
         )
 
 
-async def _one_level(
+async def run_level_once(
     plan: Plan, level: Level, supply: Supply, http: HttpClient, display: Display
 ) -> tuple[LevelRun, ServerSide]:
+    """Run a level with a scrape before and after it, and the server's processes watched."""
     count = _requests_of(level)
     display.note(f"{level.name}: making {count} requests")
     await supply.prepare(count)

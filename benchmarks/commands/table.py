@@ -11,6 +11,7 @@ __all__ = ["COMMANDS", "BenchCommand"]
 COMMANDS: dict[str, str] = {
     "serve": "load a running server and measure its answers",
     "report": "compare results of `bench serve`, or turn one into a page",
+    "compare": "load Sensorium and stock vLLM in turns and compare them",
     "overhead": "measure what this tool itself adds, against a fake server",
 }
 

@@ -17,6 +17,8 @@ _WIDE = 0.10
 _DRIFT = 0.25
 _FAILED = 0.01
 _LAG = 0.10
+_BUNCHED = 0.2
+_AT_ONCE = 2e-5
 
 
 class Warning_(TypedDict):  # noqa: N801 - `Warning` is Python's own
@@ -37,7 +39,7 @@ def judge(
     found = [*_length(len(good), seconds), *_failures(records)]
     if latency is None:
         return found
-    return [*found, *_noise(latency), *_drift(good), *_lag(good, latency)]
+    return [*found, *_noise(latency), *_drift(good), *_lag(good, latency), *_bunches(good)]
 
 
 def _length(answered: int, seconds: float) -> list[Warning_]:
@@ -124,3 +126,18 @@ def _lag(good: Sequence[RequestRecord], latency: Summary) -> list[Warning_]:
             )
         )
     return found
+
+
+def _bunches(good: Sequence[RequestRecord]) -> list[Warning_]:
+    """Tokens that were read together: gaps of nearly nothing between long ones."""
+    gaps = [gap for record in good for gap in record.itl]
+    share = sum(gap < _AT_ONCE for gap in gaps) / len(gaps) if gaps else 0.0
+    if share <= _BUNCHED:
+        return []
+    return [
+        Warning_(
+            code="bunched",
+            message=f"{share:.0%} of the tokens arrived together with the one before: something on "
+            "the way buffers, or the machine is too busy; TPOT and ITL are not the model's",
+        )
+    ]

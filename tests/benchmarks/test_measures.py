@@ -169,6 +169,10 @@ class TestVerdict:
             record.sent += 0.05
         assert self.codes(late) == ["send_lag"]
 
+    def test_tokens_that_arrive_in_bunches(self) -> None:
+        records = [answered(i, i / 50, [i / 50 + t for t in (0.1, 0.1, 0.1)]) for i in range(1200)]
+        assert self.codes(records) == ["bunched"]
+
     def test_requests_made_while_the_run_went_on(self) -> None:
         assert self.codes(self.steady(prepared_late=True)) == ["prepared_late"]
 
