@@ -72,7 +72,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     if match is None:
         raise UnknownFamilyError(_not_ours(folder, raw))
     raw, plan = dict(match.config), make_plan(match, folder)
-    files = scan(folder)
+    files = scan(folder, match.spec.folders)
     placed, dropped, unknown = _place_all(files, plan)
     inside = placed["vision_tower"] > 0
     problems = [*_file_problems(folder, files, match), *_holes(files)]
@@ -154,7 +154,8 @@ def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
     if not files.files and not files.missing:
         problems.append("no weight file (*.safetensors, *.bin, *.pth)")
     tokenizers = ["tokenizer.model", "tokenizer.json", "vocab.json"]
-    if not any((folder / name).is_file() for name in tokenizers):
+    place = folder / match.spec.tokenizer.folder
+    if not any((place / name).is_file() for name in tokenizers):
         wanted = tokenizers[:2] if match.spec.tokenizer.slow_llama else tokenizers[1:]
         problems.append(f"no tokenizer file ({' or '.join(wanted)})")
     return problems

@@ -255,7 +255,7 @@ def _image_plan(tower: TowerPlace, plan: TowerPlan, aspect: Aspect) -> ImagePlan
     kind = KINDS[tower.kind]
     return ImagePlan(
         size=max((int(tower.config["image_size"]), *plan.scales)),
-        resize=kind.resize,
+        resize="squash" if aspect == "resize" else kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),
         std=tuple(tower.preprocessing.get("image_std") or kind.std),

@@ -32,7 +32,7 @@ from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 from sensorium.model_adapters.engine.towers import build_tower, feature_width, features
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.tensor_files import scan
+from sensorium.model_adapters.tensor_files import scan, whole_name
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name, place, place_tower
 
@@ -76,7 +76,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 prefix=maybe_prefix(prefix, "language_model"),
             )
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
-        self._files = _weight_files(self.checkpoint)
+        self._files = _weight_files(self.checkpoint, self.plan.spec.folders)
         self._tower_inside = False
         self._folded = False
 
@@ -183,7 +183,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         file = self._files[0] if self._files else self.checkpoint
         if name.startswith(_FILE):
             file, _, name = name.removeprefix(_FILE).partition(_END)
-        placement = place(name, self.plan.spec, self.plan.tower)
+        placement = place(whole_name(name, file), self.plan.spec, self.plan.tower)
         if placement is not None and placement.target.startswith("vision_tower."):
             self._tower_inside = True
         return SourcedName(name, file, placement)
@@ -195,14 +195,19 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         )
 
 
-def _weight_files(checkpoint: str) -> list[str]:
+def _weight_files(checkpoint: str, parts: tuple[str, ...]) -> list[str]:
     """The checkpoint's weight files; none for a hub id, whose files vLLM finds."""
     folder = Path(checkpoint)
     if not folder.is_dir():
+        if parts:
+            raise CheckpointError(
+                f"{checkpoint} keeps its weights in sub-folders ({', '.join(parts)}), which are "
+                "read from a folder only: fetch it and serve that"
+            )
         return []
-    found = scan(folder)
+    found = scan(folder, parts)
     found.require_all()
-    unsupported = [name for name in found.files if "/" in name]
+    unsupported = [name for name in found.files if "/" in name and not parts]
     if unsupported:
         raise CheckpointError(f"{folder}: weight files in sub-folders: {', '.join(unsupported)}")
     return list(found.files)

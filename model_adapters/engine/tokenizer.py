@@ -44,9 +44,13 @@ class ComposedTokenizer:
 def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
     """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
     match = _recognised(path, revision)
-    base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
+    kind = match.spec.tokenizer
+    if kind.legacy is not None:
+        kwargs["legacy"] = kind.legacy
+    folder = str(Path(path) / kind.folder) if kind.folder else path
+    base = _load_base(folder, kind.slow_llama, revision, kwargs)
     _add_trained_tokens(base, match, path)
-    authors_tokens = len(base) if match.spec.tokenizer.cuts_vocabulary else None
+    authors_tokens = len(base) if kind.cuts_vocabulary else None
     base.add_tokens([IMAGE_MARK], special_tokens=True)
     first = base("a")["input_ids"][:1]
     adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]

@@ -12,6 +12,7 @@ from tests.families.checkpoints import (
     llava_next,
     mobilevlm,
     tinyllava,
+    vila,
     yi_vl,
 )
 
@@ -26,4 +27,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **bunny.BUILDERS,
     **tinyllava.BUILDERS,
     **deepseek_vl.BUILDERS,
+    **vila.BUILDERS,
 }
