@@ -1,0 +1,68 @@
+"""Inputs declared once: tests run them tiny, benchmarks run them at the models' sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+__all__ = ["Case", "Maker", "Sizes", "Work", "bytes_of"]
+
+Sizes = Mapping[str, int]
+
+
+class Maker:
+    """Seeded tensors of one dtype; with `exact`, the same values held in float64.
+
+    The values are rounded to `dtype` first, so a float64 result is what the inputs really mean.
+    """
+
+    def __init__(
+        self, dtype: torch.dtype, device: str = "cpu", *, seed: int = 0, exact: bool = False
+    ) -> None:
+        self.dtype = dtype
+        self.device = device
+        self.held = torch.float64 if exact else dtype
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def normal(self, *shape: int, scale: float = 1.0, mean: float = 0.0) -> torch.Tensor:
+        """Normal values around `mean`."""
+        drawn = torch.randn(*shape, generator=self._generator) * scale + mean
+        return drawn.to(self.dtype).to(self.device, self.held)
+
+    def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
+        """int32 values of `[low, high)`."""
+        drawn = torch.randint(low, high, shape, generator=self._generator)
+        return drawn.to(self.device, torch.int32)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A case at one size: its input `x`, and two functions of it that must agree.
+
+    `eager` is the family's own way in torch; `ours` calls the operator. `width` is that of the
+    result's rows, `moved` the bytes that any implementation must read and write.
+    """
+
+    x: Any
+    eager: Callable[[Any], torch.Tensor]
+    ours: Callable[[Any], torch.Tensor]
+    moved: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """One family's use of an operator, at a size for tests and at the model's own."""
+
+    name: str
+    op: str
+    tiny: Sizes
+    real: Sizes
+    build: Callable[[Sizes, Maker], Work]
+
+
+def bytes_of(*tensors: torch.Tensor) -> int:
+    """Bytes of the tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

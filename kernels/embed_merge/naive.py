@@ -1,0 +1,32 @@
+"""The definition of embed_merge in plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+__all__ = ["embed_merge"]
+
+
+def embed_merge(
+    ids: torch.Tensor,
+    table: torch.Tensor,
+    media: Sequence[torch.Tensor],
+    plan: torch.Tensor,
+    out: torch.Tensor,
+) -> None:
+    """Fill `out` `[tokens, hidden]` from `table` `[vocabulary, hidden]` and the media rows.
+
+    A text id outside the table is looked up as 0: it can come from a prompt, and must not end the
+    engine. Media places never read the table.
+    """
+    owner, row = plan[0], plan[1]
+    known = (owner < 0) & (ids >= 0) & (ids < table.shape[0])
+    out.copy_(table[torch.where(known, ids, 0).long()])
+    if not media:
+        return
+    rows = torch.cat(list(media)).to(out.dtype)
+    starts = torch.tensor([0, *(len(tensor) for tensor in media)]).cumsum(0)[:-1].to(ids.device)
+    places = (owner >= 0).nonzero().flatten()
+    out[places] = rows[starts[owner[places].long()] + row[places]]

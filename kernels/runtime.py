@@ -1,0 +1,107 @@
+"""The process's kernel mode, what each operator ran on, and the device it runs on."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import torch
+
+from sensorium.kernels.pinned import read_pinned
+from sensorium.kernels.selection import (
+    MODES,
+    Choice,
+    Device,
+    KernelUnavailableError,
+    Pinned,
+    Problem,
+    select,
+)
+
+__all__ = ["MODE_VARIABLE", "calls", "choose", "describe_device", "forced", "mode", "require_mode"]
+
+MODE_VARIABLE = "SENSORIUM_PROJECTION_KERNELS"
+_LOGGER = logging.getLogger("sensorium.kernels")
+_LOCK = threading.Lock()
+_CALLS: Counter[tuple[str, str, str]] = Counter()
+_LOGGED: set[tuple[str, str]] = set()
+_FORCED: list[str] = []
+
+
+def mode() -> str:
+    """`auto`, `triton` or `reference`; raises ValueError for anything else in the environment."""
+    chosen = _FORCED[-1] if _FORCED else os.environ.get(MODE_VARIABLE, "auto")
+    if chosen not in MODES:
+        raise ValueError(f"{MODE_VARIABLE}={chosen!r}; allowed: {', '.join(MODES)}")
+    return chosen
+
+
+@contextmanager
+def forced(chosen: str) -> Iterator[None]:
+    """Run what is inside in another mode; for tests and benchmarks, one thread at a time."""
+    _FORCED.append(chosen)
+    try:
+        yield
+    finally:
+        _FORCED.pop()
+
+
+def require_mode(device: torch.device) -> str:
+    """The mode, once it is certain that it can be kept; raises KernelUnavailableError at load."""
+    chosen = mode()
+    described = describe_device(device)
+    if chosen == "triton" and not described.interpreted:
+        if not described.triton:
+            raise KernelUnavailableError("Triton was asked for and is not installed")
+        if described.kind == "cpu":
+            raise KernelUnavailableError("Triton was asked for, but the device is a CPU")
+    return chosen
+
+
+def choose(problem: Problem, device: torch.device) -> Choice:
+    """Select for this process's mode, and count; a fallback is logged the first time."""
+    choice = _select(problem, describe_device(device), mode())
+    with _LOCK:
+        _CALLS[problem.op, choice.backend, choice.reason] += 1
+        first = choice.fallback and (problem.op, choice.reason) not in _LOGGED
+        if first:
+            _LOGGED.add((problem.op, choice.reason))
+    if first:
+        _LOGGER.warning("%s runs on the torch reference: %s", problem.op, choice.reason)
+    return choice
+
+
+def calls() -> dict[tuple[str, str, str], int]:
+    """Calls so far by operator, implementation and reason."""
+    with _LOCK:
+        return dict(_CALLS)
+
+
+@lru_cache(maxsize=4096)
+def _select(problem: Problem, device: Device, chosen: str) -> Choice:
+    return select(problem, device, chosen, _pinned(device.name))
+
+
+@lru_cache(maxsize=16)
+def _pinned(name: str) -> tuple[Pinned, ...]:
+    return read_pinned(name) if name else ()
+
+
+@lru_cache(maxsize=16)
+def describe_device(device: torch.device) -> Device:
+    """What `select` needs to know of a torch device."""
+    has_triton = importlib.util.find_spec("triton") is not None
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if device.type != "cuda":
+        return Device(device.type, triton=has_triton, interpreted=interpreted)
+    kind = "hip" if torch.version.hip else "cuda"
+    capability = torch.cuda.get_device_capability(device)
+    return Device(
+        kind, torch.cuda.get_device_name(device), capability, has_triton, interpreted=interpreted
+    )
