@@ -1,0 +1,131 @@
+"""Load-time algebra and fp8: exact in float64, or measured."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sensorium.kernels.fold import (
+    fold_layer_norm,
+    fold_pixel_normalisation,
+    fold_scale,
+    project_side_by_side,
+    unfold_to_squares,
+)
+from sensorium.kernels.fp8 import Fp8Mlp, InaccurateError, build_fp8, measure_error
+from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.plans import squares
+from tests.kit.close import relative_error
+
+EXACT = 1e-13
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def test_a_scale_after_a_layer_goes_into_it() -> None:
+    x, weight, bias = normal(5, 12), normal(7, 12, seed=1), normal(7, seed=2)
+    scale = 1 / math.sqrt(2048)
+    expected = functional.linear(x, weight, bias) * scale
+    assert relative_error(functional.linear(x, *fold_scale(weight, bias, scale)), expected) < EXACT
+    assert fold_scale(weight, None, scale)[1] is None
+
+
+@pytest.mark.parametrize("bias", [normal(7, seed=2), None], ids=["bias", "without"])
+def test_the_affine_part_of_a_norm_goes_into_the_next_layer(bias: torch.Tensor | None) -> None:
+    x, weight = normal(5, 12), normal(7, 12, seed=1)
+    gain, shift = normal(12, seed=3), normal(12, seed=4)
+    expected = functional.linear(functional.layer_norm(x, (12,), gain, shift), weight, bias)
+    folded = fold_layer_norm(weight, bias, gain, shift)
+    result = functional.linear(functional.layer_norm(x, (12,)), *folded)
+    assert relative_error(result, expected) < EXACT
+
+
+@pytest.mark.parametrize("edge", [2, 3])
+def test_a_layer_after_unfold_takes_gathered_squares(edge: int) -> None:
+    images, grid, width = 2, 6, 5
+    x, weight = normal(images, grid * grid, width), normal(7, width * edge**2, seed=1)
+    image = x.transpose(1, 2).reshape(images, width, grid, grid)
+    expected = functional.unfold(image, edge, stride=edge).transpose(1, 2).flatten(0, 1) @ weight.T
+    index = squares(images, grid, grid, edge, 0, x.device)
+    result = gather_norm(x.flatten(0, 1), index) @ unfold_to_squares(weight, edge).T
+    assert relative_error(result, expected) < EXACT
+
+
+def test_branches_are_written_side_by_side() -> None:
+    inputs = [normal(5, 12), normal(5, 8, seed=1)]
+    layers = [(normal(6, 12, seed=2), normal(6)), (normal(3, 8, seed=3), normal(3))]
+    parts = [functional.linear(x, *layer) for x, layer in zip(inputs, layers, strict=True)]
+    assert relative_error(project_side_by_side(inputs, layers), torch.cat(parts, dim=1)) < EXACT
+
+
+class TestPixels:
+    MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
+
+    @pytest.mark.parametrize("bias", [normal(6, seed=2), None], ids=["bias", "without"])
+    def test_raw_pixels_give_the_same_patches(self, bias: torch.Tensor | None) -> None:
+        pixels = torch.randint(0, 256, (2, 3, 28, 28), generator=torch.Generator().manual_seed(0))
+        weight = normal(6, 3, 14, 14, seed=1)
+        mean, std = (
+            torch.tensor(values).double()[:, None, None] for values in (self.MEAN, self.STD)
+        )
+        normalised = (pixels.double() / 255 - mean) / std
+        expected = functional.conv2d(normalised, weight, bias, stride=14)
+        folded = fold_pixel_normalisation(weight, bias, self.MEAN, self.STD)
+        result = functional.conv2d(pixels.double(), *folded, stride=14)
+        # The constants came through float32 above; the fold itself is exact to float64.
+        assert relative_error(result, expected) < 1e-7
+
+    def test_float32_weights_lose_no_more_than_float32(self) -> None:
+        pixels = torch.randint(0, 256, (2, 3, 28, 28), generator=torch.Generator().manual_seed(0))
+        weight = normal(6, 3, 14, 14, seed=1).float()
+        exact = fold_pixel_normalisation(weight.double(), None, self.MEAN, self.STD)
+        folded = fold_pixel_normalisation(weight, None, self.MEAN, self.STD)
+        expected = functional.conv2d(pixels.double(), *exact, stride=14)
+        assert (
+            relative_error(functional.conv2d(pixels.float(), *folded, stride=14), expected) < 2e-6
+        )
+
+    def test_one_mean_a_channel(self) -> None:
+        with pytest.raises(ValueError, match="3 channels need"):
+            fold_pixel_normalisation(normal(6, 3, 2, 2), None, (0.5,), (0.5,))
+
+
+class TestFp8:
+    LAYERS = (nn.Linear(64, 96), nn.Linear(96, 80))
+
+    @pytest.fixture(autouse=True)
+    def seeded_weights(self) -> None:
+        torch.manual_seed(0)
+        for layer in self.LAYERS:
+            layer.reset_parameters()
+
+    @torch.no_grad()
+    def test_normal_features_pass_the_gate(self) -> None:
+        features = normal(48, 64).float()
+        report = measure_error(self.LAYERS, nn.GELU(), features)
+        assert 5e-3 < report.fp8 < 0.05
+        assert report.exact_dtype < 1e-6
+        built = build_fp8(self.LAYERS, nn.GELU(), features)
+        exact = nn.Sequential(self.LAYERS[0], nn.GELU(), self.LAYERS[1])(features)
+        assert relative_error(built(features), exact) == pytest.approx(report.fp8, rel=1e-3)
+
+    @torch.no_grad()
+    def test_outlier_channels_do_not(self) -> None:
+        # A channel so large that the others fall below e4m3's smallest number, and no weight on it.
+        features = normal(48, 64).float()
+        features[:, 0] = 3e5
+        self.LAYERS[0].weight[:, 0] = 0
+        with pytest.raises(InaccurateError, match="leave the projector as it is"):
+            build_fp8(self.LAYERS, nn.GELU(), features)
+
+    @torch.no_grad()
+    def test_shapes_are_kept(self) -> None:
+        built = Fp8Mlp(self.LAYERS, nn.GELU())
+        assert built(normal(2, 3, 64).bfloat16()).shape == (2, 3, 80)
+        assert built(normal(2, 3, 64).bfloat16()).dtype == torch.bfloat16

@@ -1,0 +1,24 @@
+"""One measure of error for kernels: relative RMS against float64, one tolerance a dtype."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["TOLERANCE", "relative_error"]
+
+TOLERANCE = {
+    torch.float32: 2e-6,
+    torch.float16: 1.2e-3,
+    torch.bfloat16: 8e-3,
+    torch.float8_e4m3fn: 5e-2,
+}
+
+
+def relative_error(result: torch.Tensor, exact: torch.Tensor) -> float:
+    """||result - exact|| / ||exact||; infinite for NaN or another shape."""
+    if result.shape != exact.shape or not torch.isfinite(result).all():
+        return float("inf")
+    if exact.numel() == 0:
+        return 0.0
+    wide = exact.double()
+    return float((result.double() - wide).norm() / wide.norm())
