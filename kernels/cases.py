@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -42,14 +42,18 @@ class Maker:
 class Work:
     """A case at one size: its input `x`, and two functions of it that must agree.
 
-    `eager` is the family's own way in torch; `ours` calls the operator. `width` is that of the
-    result's rows, `moved` the bytes that any implementation must read and write.
+    `eager` is the family's own way in torch; `ours` calls the operator. `moved` counts the bytes
+    that any implementation must read and write, `flops` the arithmetic; `others` are further
+    candidates by name. What copies from the host at each call cannot be `captured` in a graph.
     """
 
     x: Any
     eager: Callable[[Any], torch.Tensor]
     ours: Callable[[Any], torch.Tensor]
     moved: int
+    flops: int = 0
+    others: Mapping[str, Callable[[Any], torch.Tensor]] = field(default_factory=dict)
+    captured: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,4 +69,4 @@ class Case:
 
 def bytes_of(*tensors: torch.Tensor) -> int:
     """Bytes of the tensors."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(int(tensor.numel() * tensor.element_size()) for tensor in tensors)

@@ -7,8 +7,9 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -24,32 +25,56 @@ from sensorium.kernels.selection import (
     select,
 )
 
-__all__ = ["MODE_VARIABLE", "calls", "choose", "describe_device", "forced", "mode", "require_mode"]
+__all__ = [
+    "MODE_VARIABLE",
+    "calls",
+    "choose",
+    "describe_device",
+    "forced",
+    "mode",
+    "recorded",
+    "require_mode",
+]
 
 MODE_VARIABLE = "SENSORIUM_PROJECTION_KERNELS"
 _LOGGER = logging.getLogger("sensorium.kernels")
 _LOCK = threading.Lock()
 _CALLS: Counter[tuple[str, str, str]] = Counter()
 _LOGGED: set[tuple[str, str]] = set()
-_FORCED: list[str] = []
+_FORCED: list[tuple[str, Mapping[str, int] | None]] = []
+_RECORDED: list[list[Problem]] = []
 
 
 def mode() -> str:
     """`auto`, `triton` or `reference`; raises ValueError for anything else in the environment."""
-    chosen = _FORCED[-1] if _FORCED else os.environ.get(MODE_VARIABLE, "auto")
+    chosen = _FORCED[-1][0] if _FORCED else os.environ.get(MODE_VARIABLE, "auto")
     if chosen not in MODES:
         raise ValueError(f"{MODE_VARIABLE}={chosen!r}; allowed: {', '.join(MODES)}")
     return chosen
 
 
 @contextmanager
-def forced(chosen: str) -> Iterator[None]:
-    """Run what is inside in another mode; for tests and benchmarks, one thread at a time."""
-    _FORCED.append(chosen)
+def forced(chosen: str, config: Mapping[str, int] | None = None) -> Iterator[None]:
+    """Run what is inside in another mode; for tests and benchmarks, one thread at a time.
+
+    With `config`, Triton runs in that configuration.
+    """
+    _FORCED.append((chosen, config))
     try:
         yield
     finally:
         _FORCED.pop()
+
+
+@contextmanager
+def recorded() -> Iterator[list[Problem]]:
+    """Collect the problems of the operators called inside."""
+    problems: list[Problem] = []
+    _RECORDED.append(problems)
+    try:
+        yield problems
+    finally:
+        _RECORDED.remove(problems)
 
 
 def require_mode(device: torch.device) -> str:
@@ -67,6 +92,10 @@ def require_mode(device: torch.device) -> str:
 def choose(problem: Problem, device: torch.device) -> Choice:
     """Select for this process's mode, and count; a fallback is logged the first time."""
     choice = _select(problem, describe_device(device), mode())
+    if _FORCED and _FORCED[-1][1] is not None:
+        choice = replace(choice, config=_FORCED[-1][1])
+    for problems in _RECORDED:
+        problems.append(problem)
     with _LOCK:
         _CALLS[problem.op, choice.backend, choice.reason] += 1
         first = choice.fallback and (problem.op, choice.reason) not in _LOGGED

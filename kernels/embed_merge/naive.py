@@ -23,10 +23,12 @@ def embed_merge(
     """
     owner, row = plan[0], plan[1]
     known = (owner < 0) & (ids >= 0) & (ids < table.shape[0])
-    out.copy_(table[torch.where(known, ids, 0).long()])
-    if not media:
+    text = table[torch.where(known, ids, 0).long()]
+    if not sum(len(tensor) for tensor in media):
+        out.copy_(text)
         return
     rows = torch.cat(list(media)).to(out.dtype)
     starts = torch.tensor([0, *(len(tensor) for tensor in media)]).cumsum(0)[:-1].to(ids.device)
-    places = (owner >= 0).nonzero().flatten()
-    out[places] = rows[starts[owner[places].long()] + row[places]]
+    # Every token picks a row, text its first: finding the media tokens would wait for the device.
+    source = starts[owner.clamp_min(0).long()] + row.clamp_min(0)
+    torch.where((owner < 0)[:, None], text, rows[torch.where(owner < 0, 0, source)], out=out)

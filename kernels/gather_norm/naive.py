@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional
 
 __all__ = ["E4M3_MAX", "SMALLEST_SCALE", "gather_norm", "quantise_rows"]
 
@@ -19,15 +20,19 @@ def gather_norm(
     eps: float,
     pool: bool,
 ) -> torch.Tensor:
-    """`[tokens, segments * width]` (`[tokens, width]` pooled) in float32, or float64 for float64.
+    """`[tokens, segments * width]` (`[tokens, width]` pooled), computed in float32 or float64.
 
-    Row `index[t, s]` of `x` `[rows, width]` is segment `s` of token `t`; -1 is a row of zeros.
+    Rounded to the dtype of `x` once or not at all. Row `index[t, s]` of `x` `[rows, width]` is
+    segment `s` of token `t`; -1 is a row of zeros.
     """
     wide = torch.float64 if x.dtype == torch.float64 else torch.float32
     tokens, segments = index.shape
-    picked = x[index.clamp_min(0).flatten().long()].to(wide).view(tokens, segments, x.shape[1])
+    picked = x[index.clamp_min(0).flatten().long()].view(tokens, segments, x.shape[1])
     picked = picked.masked_fill((index < 0)[..., None], 0)
-    rows = picked.mean(1) if pool else picked.flatten(1)
+    if norm == "layer" and not pool and weight is not None and weight.dtype == x.dtype:
+        # The same arithmetic in one launch, for devices on which this is what serves.
+        return functional.layer_norm(picked.flatten(1), weight.shape, weight, bias, eps)
+    rows = picked.to(wide).mean(1) if pool else picked.to(wide).flatten(1)
     if norm == "layer":
         rows = rows - rows.mean(1, keepdim=True)
     if norm != "none":

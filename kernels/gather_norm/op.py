@@ -128,7 +128,7 @@ def _run_fp8(
     choice = _choose(x, index, norm, pool, fp8=True)
     if choice.backend == "reference":
         rows = naive.gather_norm(x, index, weight, bias, norm, eps, pool)
-        return naive.quantise_rows(rows)
+        return naive.quantise_rows(rows.float())
     from sensorium.kernels.gather_norm.triton import launch
 
     out = x.new_empty(index.shape[0], width, dtype=torch.float8_e4m3fn)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sensorium.kernels.accuracy import relative_error
 from sensorium.kernels.fold import (
     fold_layer_norm,
     fold_pixel_normalisation,
@@ -19,7 +20,6 @@ from sensorium.kernels.fold import (
 from sensorium.kernels.fp8 import Fp8Mlp, InaccurateError, build_fp8, measure_error
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import squares
-from tests.kit.close import relative_error
 
 EXACT = 1e-13
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.all_cases import ALL_CASES
 from sensorium.kernels.cases import Case, Maker
 from sensorium.kernels.embed_merge import embed_merge, plan_merge
@@ -15,7 +16,6 @@ from sensorium.kernels.gather_norm import gather_norm, gather_norm_fp8
 from sensorium.kernels.ldpv2_tail import ldpv2_tail
 from sensorium.kernels.pack_project import PackPlan, Tiled, pack_project, pack_rows, plan_packing
 from sensorium.kernels.plans import all_rows, squares, valid_frames
-from tests.kit.close import TOLERANCE, relative_error
 
 CPU = torch.device("cpu")
 INDEX = torch.tensor([[0, 3], [-1, 2]], dtype=torch.int32)

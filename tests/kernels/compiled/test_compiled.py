@@ -8,6 +8,7 @@ import pytest
 import torch
 from triton import next_power_of_2
 
+from sensorium.benchmarks.kernels.gelu_gemm import CONFIGS, gemm_kernel
 from sensorium.kernels.embed_merge.triton import merge_kernel
 from sensorium.kernels.gather_norm.triton import constants, join_kernel, pool_kernel
 from sensorium.kernels.ldpv2_tail.triton import tail_kernel
@@ -106,3 +107,22 @@ def test_pinned_configurations_compile() -> None:
 def test_the_report_sees_spills() -> None:
     machine = gather_norm("sm_90", 16, 1152, "layer", False, warps=2)
     assert machine.spills > 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config['block_n']}")
+def test_gelu_gemm(target: str, config: dict[str, int]) -> None:
+    """The candidate uses the matrix unit; its middle configuration lets two blocks share an SM."""
+    if target == "gfx942":
+        config = {**config, "num_stages": 2}  # 64 KiB of shared memory
+    sizes = {name: config[name] for name in ("block_m", "block_n", "block_k")}
+    tensors = {"x": BF16, "source": I32, "weight": BF16, "bias": BF16, "out": BF16, "rows": 4608}
+    fixed = {"columns": 4096, "width": 1024, "group": 8, **sizes}
+    options = {name: config[name] for name in ("num_warps", "num_stages")}
+    machine = compile_for(target, gemm_kernel, tensors, fixed, **options)
+    check(machine, target)
+    assert machine.matrix == {"sm_80": "HMMA", "sm_90": "HGMMA", "gfx942": "mfma"}[target]
+    if target == "sm_90" and config == CONFIGS[1]:
+        threads = 32 * config["num_warps"]
+        assert 2 * machine.registers * threads <= 65536, machine
+        assert 2 * (machine.shared + 1024) <= 233472, machine

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from sensorium.kernels import runtime
+from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.all_cases import ALL_CASES
 from sensorium.kernels.cases import Case, Maker
-from tests.kit.close import TOLERANCE, relative_error
 from tests.kit.triton_interpreter import reachable
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)

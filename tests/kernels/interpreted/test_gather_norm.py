@@ -6,9 +6,9 @@ import pytest
 import torch
 from triton.runtime.errors import InterpreterError
 
+from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.gather_norm import Norm, gather_norm, gather_norm_fp8, naive
 from sensorium.kernels.gather_norm.triton import constants, join_kernel
-from tests.kit.close import TOLERANCE, relative_error
 from tests.kit.triton_interpreter import starting_at
 
 NORMS: tuple[Norm, ...] = ("none", "layer", "rms")

@@ -6,12 +6,12 @@ import pytest
 import torch
 from triton.runtime.errors import InterpreterError
 
+from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.embed_merge import embed_merge, plan_merge
 from sensorium.kernels.embed_merge.triton import merge_kernel
 from sensorium.kernels.ldpv2_tail import ldpv2_tail, naive
 from sensorium.kernels.pack_project import pack_rows
 from sensorium.kernels.pack_project.triton import pack_kernel
-from tests.kit.close import TOLERANCE, relative_error
 from tests.kit.triton_interpreter import reachable, starting_at
 
 

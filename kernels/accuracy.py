@@ -1,4 +1,7 @@
-"""One measure of error for kernels: relative RMS against float64, one tolerance a dtype."""
+"""One measure of error: relative RMS against float64, with one tolerance a dtype.
+
+The projection of features, too, stays below these in the dtypes that serve.
+"""
 
 from __future__ import annotations
 

