@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 
 __all__ = [
+    "fold_input_map",
     "fold_layer_norm",
-    "fold_pixel_normalisation",
     "fold_scale",
     "project_side_by_side",
     "unfold_to_squares",
@@ -63,29 +63,26 @@ def project_side_by_side(
     return out
 
 
-def fold_pixel_normalisation(
+def fold_input_map(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
-    mean: Sequence[float],
-    std: Sequence[float],
-    *,
-    rescale: float = 1 / 255,
+    scale: Sequence[float],
+    shift: Sequence[float],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A patch embedding that takes raw pixels instead of `(pixels * rescale - mean) / std`.
+    """A patch embedding of `x * scale + shift`, channel by channel, as one of `x` itself.
 
     `weight` is `[out, channels, height, width]` of a convolution without padding: padded zeros
-    would stand for black instead of for the mean. Returns weight and bias `[out]`. Raises
-    ValueError when there is not one mean and one deviation a channel.
+    would not be zeros of the map's result. Returns weight and bias `[out]`. Raises ValueError when
+    there is not one scale and one shift a channel.
     """
     channels = weight.shape[1]
-    if len(mean) != channels or len(std) != channels:
+    if len(scale) != channels or len(shift) != channels:
         raise ValueError(
-            f"{channels} channels need as many means and deviations, got {mean}, {std}"
+            f"{channels} channels need as many scales and shifts, got {scale} and {shift}"
         )
     exact = weight.double()
-    means = torch.tensor(mean, dtype=torch.float64, device=weight.device)
-    deviations = torch.tensor(std, dtype=torch.float64, device=weight.device)
-    moved = (exact.sum((2, 3)) * (means / deviations)).sum(1)
-    start = torch.zeros_like(moved) if bias is None else bias.double()
-    scaled = exact * (rescale / deviations)[:, None, None]
-    return scaled.to(weight.dtype), (start - moved).to(weight.dtype)
+    scales = torch.tensor(scale, dtype=torch.float64, device=weight.device)
+    shifts = torch.tensor(shift, dtype=torch.float64, device=weight.device)
+    moved = exact.sum((2, 3)) @ shifts
+    total = moved if bias is None else moved + bias.double()
+    return (exact * scales[:, None, None]).to(weight.dtype), total.to(weight.dtype)

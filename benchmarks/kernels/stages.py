@@ -18,7 +18,7 @@ from torch.nn import functional
 from sensorium.kernels.cases import Case, Maker, Sizes, Work, bytes_of
 from sensorium.kernels.fp8 import Fp8Mlp
 from sensorium.kernels.gather_norm.cases import CASES as GATHER_NORM
-from sensorium.kernels.pack_project import pack_project, pack_rows, plan_packing
+from sensorium.kernels.pack_project import pack_project, pack_rows, plan_packing, tiled_rows
 from sensorium.kernels.pack_project.cases import stitch, tiled_images
 from sensorium.kernels.plans import all_rows
 
@@ -127,11 +127,11 @@ def _llava_next(sizes: Sizes, make: Maker) -> Work:
     """LLaVA-1.6: vLLM projects every tile's rows and then throws the padding away."""
     grid, width, hidden = sizes["grid"], sizes["width"], sizes["hidden"]
     images = tiled_images(sizes["images"], grid)
-    squares = [1 + image.down * image.across for image in images]
+    squares = [image.squares for image in images]
     x = make.normal(sum(squares), grid * grid + 1, width)
     projector = _Projector(make, width, hidden, 2)
     newline = make.normal(hidden)
-    plan = plan_packing(images, grid, x.device, skip=1)
+    plan = plan_packing([tiled_rows(image, grid, skip=1) for image in images], x.device)
 
     def eager(x: torch.Tensor) -> torch.Tensor:
         parts = projector(x[:, 1:]).split(squares)

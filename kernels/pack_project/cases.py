@@ -6,7 +6,7 @@ import torch
 
 from sensorium.kernels.cases import Case, Maker, Sizes, Work, bytes_of
 from sensorium.kernels.pack_project.op import pack_project
-from sensorium.kernels.pack_project.plan import Tiled, plan_packing
+from sensorium.kernels.pack_project.plan import Tiled, plan_packing, tiled_rows
 
 __all__ = ["CASES", "stitch", "tiled_images"]
 
@@ -39,10 +39,10 @@ def _llava_next(sizes: Sizes, make: Maker) -> Work:
     """Squares with a CLS row; the newline takes its places after the rows are packed."""
     grid, width = sizes["grid"], sizes["width"]
     images = tiled_images(sizes["images"], grid)
-    squares = [1 + image.down * image.across for image in images]
+    squares = [image.squares for image in images]
     x = make.normal(sum(squares), grid * grid + 1, width)
     newline = make.normal(width)
-    plan = plan_packing(images, grid, x.device, skip=1)
+    plan = plan_packing([tiled_rows(image, grid, skip=1) for image in images], x.device)
 
     def eager(x: torch.Tensor) -> torch.Tensor:
         parts = zip(x[:, 1:].split(squares), images, strict=True)

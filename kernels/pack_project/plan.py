@@ -1,4 +1,4 @@
-"""Where each token of tiled images comes from (LLaVA-1.6 `spatial_unpad`, OneVision's likewise).
+"""Where each token of tiled images comes from, as one list of feature rows.
 
 haotian-liu/LLaVA, llava/model/llava_arch.py (`prepare_inputs_labels_for_multimodal`,
 `unpad_image`): the picture of the whole comes first; the tiles are stitched to one grid, rows and
@@ -9,13 +9,12 @@ of rows and has no plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 
-__all__ = ["PackPlan", "Tiled", "plan_packing"]
+__all__ = ["PackPlan", "Tiled", "plan_packing", "tiled_rows"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,11 @@ class Tiled:
     left: int = 0
     right: int = 0
 
+    @property
+    def squares(self) -> int:
+        """The whole and the tiles."""
+        return 1 + self.down * self.across
+
 
 @dataclass(frozen=True)
 class PackPlan:
@@ -43,42 +47,36 @@ class PackPlan:
     lengths: tuple[int, ...]
 
 
-def plan_packing(
-    images: Sequence[Tiled], grid: int, device: torch.device, *, skip: int = 0, newline: bool = True
-) -> PackPlan:
-    """The plan for images whose squares of `skip + grid * grid` feature rows follow each other."""
-    return _plan(tuple(images), grid, skip, newline, device)
+def plan_packing(images: Iterable[tuple[torch.Tensor, int]], device: torch.device) -> PackPlan:
+    """The plan for images whose feature rows follow each other.
 
-
-@lru_cache(maxsize=256)
-def _plan(
-    images: tuple[Tiled, ...], grid: int, skip: int, newline: bool, device: torch.device
-) -> PackPlan:
+    Each image is given as the row of each of its tokens, counted from its own first row and
+    negative for a newline, and the number of rows it owns.
+    """
     parts: list[torch.Tensor] = []
     first = 0
-    for image in images:
-        parts.append(_rows(image, grid, skip, newline) + first)
-        first += (1 + image.down * image.across) * (grid * grid + skip)
-    # Newlines were marked far below zero, so that shifting an image leaves them negative.
-    source = torch.cat(parts) if parts else torch.empty(0, dtype=torch.int32)
-    source = source.clamp_min(-1)
+    for rows, owned in images:
+        parts.append(torch.where(rows < 0, -1, rows + first))
+        first += owned
+    source = torch.cat(parts) if parts else torch.empty(0)
     newlines = (source < 0).nonzero().flatten()
     lengths = tuple(len(part) for part in parts)
-    return PackPlan(source.to(device), newlines.to(device), lengths)
+    return PackPlan(source.to(device, torch.int32), newlines.to(device), lengths)
 
 
-def _rows(image: Tiled, grid: int, skip: int, newline: bool) -> torch.Tensor:
-    mark = -(1 << 30)
-    square = torch.arange(grid * grid, dtype=torch.int32) + skip
-    if not image.down * image.across:
-        end = torch.full((1 if newline else 0,), mark, dtype=torch.int32)
-        return torch.cat([square, end])
-    tile = torch.arange(1, 1 + image.down * image.across, dtype=torch.int32)
-    rows = tile[:, None] * (grid * grid + skip) + square
+def tiled_rows(
+    image: Tiled, grid: int, *, skip: int = 0, newline: bool = True
+) -> tuple[torch.Tensor, int]:
+    """An image for `plan_packing`; its squares have `skip + grid * grid` feature rows each."""
+    each = grid * grid + skip
+    square = torch.arange(grid * grid) + skip
+    if image.squares == 1:
+        end = torch.full((int(newline),), -1)
+        return torch.cat([square, end]), each
+    rows = torch.arange(1, image.squares)[:, None] * each + square
     stitched = rows.view(image.down, image.across, grid, grid).transpose(1, 2)
     stitched = stitched.reshape(image.down * grid, image.across * grid)
     kept = stitched[image.top : image.bottom, image.left : image.right]
     if newline:
-        ends = torch.full((kept.shape[0], 1), mark, dtype=torch.int32)
-        kept = torch.cat([kept, ends], dim=1)
-    return torch.cat([square, kept.flatten()])
+        kept = torch.nn.functional.pad(kept, (0, 1), value=-1)
+    return torch.cat([square, kept.flatten()]), each * image.squares

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from sensorium.kernels.fold import fold_input_map
+
 __all__ = ["centred", "fold_normalisation", "normalised"]
 
 _HALF = 128.0
@@ -40,11 +42,8 @@ def fold_normalisation(embedding: nn.Module, mean: Sequence[float], std: Sequenc
     """
     weight: torch.Tensor = embedding.weight.data
     bias: torch.Tensor | None = embedding.bias
-    wide = weight.double()
-    spread = torch.tensor(std, dtype=torch.float64, device=weight.device)[:, None, None]
-    middle = torch.tensor(mean, dtype=torch.float64, device=weight.device)[:, None, None]
-    shift = (wide * ((_HALF / _LEVELS - middle) / spread)).sum((1, 2, 3))
-    if bias is not None:
-        shift += bias.double()
-    weight.copy_(wide * (_HALF / (_LEVELS * spread)))
-    embedding.bias = nn.Parameter(shift.to(weight.dtype), requires_grad=False)
+    scale = [_HALF / (_LEVELS * spread) for spread in std]
+    shift = [(_HALF / _LEVELS - middle) / spread for middle, spread in zip(mean, std, strict=True)]
+    folded, moved = fold_input_map(weight, bias, scale, shift)
+    weight.copy_(folded)
+    embedding.bias = nn.Parameter(moved, requires_grad=False)

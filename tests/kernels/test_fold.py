@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from sensorium.kernels.accuracy import relative_error
 from sensorium.kernels.fold import (
+    fold_input_map,
     fold_layer_norm,
-    fold_pixel_normalisation,
     fold_scale,
     project_side_by_side,
     unfold_to_squares,
@@ -64,36 +64,36 @@ def test_branches_are_written_side_by_side() -> None:
     assert relative_error(project_side_by_side(inputs, layers), torch.cat(parts, dim=1)) < EXACT
 
 
-class TestPixels:
-    MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
+class TestInputMap:
+    """As for pixels: `(pixel / 255 - mean) / std`."""
+
+    STD, MEAN = (0.27, 0.26, 0.28), (0.48, 0.46, 0.41)
+    SCALE = tuple(1 / (255 * std) for std in STD)
+    SHIFT = tuple(-mean / std for mean, std in zip(MEAN, STD, strict=True))
+    PIXELS = torch.randint(0, 256, (2, 3, 28, 28), generator=torch.Generator().manual_seed(0))
+    WEIGHT = normal(6, 3, 14, 14, seed=1)
+
+    def mapped(self, bias: torch.Tensor | None) -> torch.Tensor:
+        scale, shift = (
+            torch.tensor(values, dtype=torch.float64)[:, None, None]
+            for values in (self.SCALE, self.SHIFT)
+        )
+        return functional.conv2d(self.PIXELS * scale + shift, self.WEIGHT, bias, stride=14)
 
     @pytest.mark.parametrize("bias", [normal(6, seed=2), None], ids=["bias", "without"])
     def test_raw_pixels_give_the_same_patches(self, bias: torch.Tensor | None) -> None:
-        pixels = torch.randint(0, 256, (2, 3, 28, 28), generator=torch.Generator().manual_seed(0))
-        weight = normal(6, 3, 14, 14, seed=1)
-        mean, std = (
-            torch.tensor(values).double()[:, None, None] for values in (self.MEAN, self.STD)
-        )
-        normalised = (pixels.double() / 255 - mean) / std
-        expected = functional.conv2d(normalised, weight, bias, stride=14)
-        folded = fold_pixel_normalisation(weight, bias, self.MEAN, self.STD)
-        result = functional.conv2d(pixels.double(), *folded, stride=14)
-        # The constants came through float32 above; the fold itself is exact to float64.
-        assert relative_error(result, expected) < 1e-7
+        folded = fold_input_map(self.WEIGHT, bias, self.SCALE, self.SHIFT)
+        result = functional.conv2d(self.PIXELS.double(), *folded, stride=14)
+        assert relative_error(result, self.mapped(bias)) < EXACT
 
     def test_float32_weights_lose_no_more_than_float32(self) -> None:
-        pixels = torch.randint(0, 256, (2, 3, 28, 28), generator=torch.Generator().manual_seed(0))
-        weight = normal(6, 3, 14, 14, seed=1).float()
-        exact = fold_pixel_normalisation(weight.double(), None, self.MEAN, self.STD)
-        folded = fold_pixel_normalisation(weight, None, self.MEAN, self.STD)
-        expected = functional.conv2d(pixels.double(), *exact, stride=14)
-        assert (
-            relative_error(functional.conv2d(pixels.float(), *folded, stride=14), expected) < 2e-6
-        )
+        folded = fold_input_map(self.WEIGHT.float(), None, self.SCALE, self.SHIFT)
+        result = functional.conv2d(self.PIXELS.float(), *folded, stride=14)
+        assert relative_error(result, self.mapped(None)) < 2e-6
 
-    def test_one_mean_a_channel(self) -> None:
+    def test_one_scale_a_channel(self) -> None:
         with pytest.raises(ValueError, match="3 channels need"):
-            fold_pixel_normalisation(normal(6, 3, 2, 2), None, (0.5,), (0.5,))
+            fold_input_map(self.WEIGHT, None, (0.5,), (0.5,))
 
 
 class TestFp8:

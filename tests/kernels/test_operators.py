@@ -14,7 +14,14 @@ from sensorium.kernels.cases import Case, Maker
 from sensorium.kernels.embed_merge import embed_merge, plan_merge
 from sensorium.kernels.gather_norm import gather_norm, gather_norm_fp8
 from sensorium.kernels.ldpv2_tail import ldpv2_tail
-from sensorium.kernels.pack_project import PackPlan, Tiled, pack_project, pack_rows, plan_packing
+from sensorium.kernels.pack_project import (
+    PackPlan,
+    Tiled,
+    pack_project,
+    pack_rows,
+    plan_packing,
+    tiled_rows,
+)
 from sensorium.kernels.plans import all_rows, squares, valid_frames
 
 CPU = torch.device("cpu")
@@ -131,11 +138,12 @@ class TestPlans:
 
     def test_packing_marks_newlines_and_counts_tokens(self) -> None:
         images = [Tiled(1, 2, 0, 2, 1, 3), Tiled(0, 0)]
-        plan = plan_packing(images, 2, CPU, skip=1)
+        plan = plan_packing([tiled_rows(image, 2, skip=1) for image in images], CPU)
         assert plan.lengths == (4 + 6, 5)
         assert plan.source.tolist()[4:10] == [7, 11, -1, 9, 13, -1]
         assert plan.newlines.tolist() == [6, 9, 14]
-        assert plan_packing(images, 2, CPU, newline=False).lengths == (8, 4)
+        without = [tiled_rows(image, 2, newline=False) for image in images]
+        assert plan_packing(without, CPU).lengths == (8, 4)
 
     def test_packing_first_projects_fewer_rows_and_gives_the_same(self) -> None:
         images = [Tiled(2, 2, 1, 7, 0, 8), Tiled(0, 0)]
@@ -144,7 +152,7 @@ class TestPlans:
             torch.nn.Linear(12, 20), torch.nn.GELU(), torch.nn.Linear(20, 20)
         ).double()
         newline = torch.randn(20).double()
-        plan: PackPlan = plan_packing(images, 4, CPU)
+        plan: PackPlan = plan_packing([tiled_rows(image, 4) for image in images], CPU)
         with torch.no_grad():
             first = pack_project(features.flatten(0, 1), plan, project, newline)
             after = pack_project(
