@@ -27,6 +27,11 @@ class ProjectorType:
     kind: str
     depth: int = 1
 
+    @property
+    def by_row(self) -> bool:
+        """Whether each feature is projected by itself, so that their order does not matter."""
+        return self.kind in ("linear", "mlp", "mlp_norm")
+
     def tokens(self, patches: int) -> int:
         """How many tokens `patches` features of one square image become."""
         if self.kind in ("ldp", "downsample"):

@@ -24,7 +24,8 @@ from vllm.model_executor.models.module_mapping import MultiModelKeys
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
-from sensorium.model_adapters.engine.packing import pack
+from sensorium.model_adapters.engine.merging import merge
+from sensorium.model_adapters.engine.packing import project
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
@@ -95,9 +96,36 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
         seen = features(self.vision_tower, self.plan.tower, self._pixels(pixels))
-        projected = self.projector(seen) * self.plan.embedding_scale
         sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
-        return pack(projected, self.plan.layout(), sizes, getattr(self, "image_newline", None))
+        return project(
+            seen,
+            self._project,
+            self.plan.layout(),
+            [(width, height) for width, height in sizes],
+            getattr(self, "image_newline", None),
+            by_row=self.plan.projector.by_row,
+        )
+
+    def _project(self, features: torch.Tensor) -> torch.Tensor:
+        projected: torch.Tensor = self.projector(features)
+        scale = self.plan.embedding_scale
+        return projected if scale == 1 else projected * scale
+
+    def embed_input_ids(
+        self,
+        input_ids: torch.Tensor,
+        multimodal_embeddings: MultiModalEmbeddings | None = None,
+        *,
+        is_multimodal: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The language model's input `[tokens, hidden]`; ids outside its table count as 0."""
+        merged = merge(self, input_ids, multimodal_embeddings, is_multimodal)
+        if merged is not None:
+            return merged
+        theirs: torch.Tensor = super().embed_input_ids(
+            input_ids, multimodal_embeddings, is_multimodal=is_multimodal
+        )
+        return theirs
 
     def _pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """What the tower takes, from 8-bit pixels."""

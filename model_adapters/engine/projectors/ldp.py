@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sensorium.kernels.ldpv2_tail import ldpv2_tail
 from sensorium.model_adapters.projector_types import ProjectorType
 
 __all__ = ["LdpProjector", "LdpV2Projector"]
@@ -110,5 +111,11 @@ class LdpV2Projector(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """`[images, patches, width]` to `[images, 144, out]`."""
-        grid = functional.adaptive_avg_pool2d(_to_grid(self.mlp.mlp(tokens)), _LDPV2_GRID)
-        return _to_tokens(self.peg.peg(grid) + grid)
+        rows = self.mlp.mlp(tokens)
+        peg = self.peg.peg[0]
+        edge = math.isqrt(rows.shape[1])
+        if edge == 2 * _LDPV2_GRID:
+            packed = ldpv2_tail(rows.flatten(0, 1), peg.weight, peg.bias, edge)
+            return packed.view(len(rows), -1, rows.shape[2])
+        grid = functional.adaptive_avg_pool2d(_to_grid(rows), _LDPV2_GRID)
+        return _to_tokens(peg(grid) + grid)
