@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 __all__ = ["register"]
@@ -24,10 +25,25 @@ def register() -> None:
         return
     package = "sensorium.model_adapters.engine"
     ModelRegistry.register_model(ARCHITECTURE, f"{package}.model:ComposedForCausalLM")
+    _replace_native(ModelRegistry)
     mode = "sensorium"
     TokenizerRegistry.register(mode, f"{package}.tokenizer", "ComposedTokenizer")
     RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
     MODELS_CONFIG_MAP[ARCHITECTURE] = _defaults()
+
+
+def _replace_native(registry: Any) -> None:
+    """Put our classes in the place of vLLM's, which warns of each: that is what is meant."""
+    from sensorium.model_adapters.engine.native import ARCHITECTURES
+
+    logger = logging.getLogger("vllm.model_executor.models.registry")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        for architecture, replacement in ARCHITECTURES.items():
+            registry.register_model(architecture, replacement)
+    finally:
+        logger.setLevel(before)
 
 
 def _defaults() -> type:

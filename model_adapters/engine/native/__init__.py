@@ -1,0 +1,22 @@
+"""Families that vLLM itself has, with their features gathered and merged by our operators.
+
+A class here is vLLM's own with a method or two in the place of vLLM's; parameters, names and
+loading stay as they are. Architectures are replaced by name, so that nothing is imported before a
+model asks for it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ARCHITECTURES"]
+
+_HERE = "sensorium.model_adapters.engine.native"
+ARCHITECTURES = {
+    "LlavaForConditionalGeneration": f"{_HERE}.llava:Llava",
+    "LlavaNextForConditionalGeneration": f"{_HERE}.llava:LlavaNext",
+    "InternVLChatModel": f"{_HERE}.internvl:InternVL",
+    "Idefics3ForConditionalGeneration": f"{_HERE}.idefics3:Idefics3",
+    "SmolVLMForConditionalGeneration": f"{_HERE}.idefics3:SmolVLM",
+    "Qwen2VLForConditionalGeneration": f"{_HERE}.qwen2_vl:Qwen2VL",
+    "Qwen2AudioForConditionalGeneration": f"{_HERE}.qwen2_audio:Qwen2Audio",
+    "Gemma3ForConditionalGeneration": f"{_HERE}.gemma3:Gemma3",
+}

@@ -1,0 +1,43 @@
+"""What all replaced classes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from sensorium.kernels import runtime
+from sensorium.model_adapters.engine.merging import merge
+
+__all__ = ["MergedInput", "rows_of"]
+
+
+class MergedInput:
+    """Goes before vLLM's class: merges text and media by our operator where it can."""
+
+    def embed_input_ids(
+        self,
+        input_ids: torch.Tensor,
+        multimodal_embeddings: Any = None,
+        *,
+        is_multimodal: Any = None,
+    ) -> torch.Tensor:
+        """The language model's input `[tokens, hidden]`."""
+        merged = merge(self, input_ids, multimodal_embeddings, is_multimodal)
+        if merged is not None:
+            return merged
+        theirs: torch.Tensor = super().embed_input_ids(  # type: ignore[misc]
+            input_ids, multimodal_embeddings, is_multimodal=is_multimodal
+        )
+        return theirs
+
+    def load_weights(self, weights: Any) -> set[str]:
+        """Load; raises KernelUnavailableError when kernels were demanded that cannot run here."""
+        loaded: set[str] = super().load_weights(weights)  # type: ignore[misc]
+        runtime.require_mode(next(self.parameters()).device)  # type: ignore[attr-defined]
+        return loaded
+
+
+def rows_of(features: torch.Tensor) -> torch.Tensor:
+    """`[images * rows, width]` from `[images, rows, width]`, without a copy where possible."""
+    return features.reshape(-1, features.shape[-1])

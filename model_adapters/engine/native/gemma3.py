@@ -1,0 +1,45 @@
+"""Gemma-3: pooling and norm in one pass instead of about twelve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from vllm.model_executor.models.gemma3_mm import (
+    Gemma3ForConditionalGeneration,
+    Gemma3MultiModalProjector,
+)
+
+from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.plans import squares
+from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+
+__all__ = ["GatheringProjector", "Gemma3"]
+
+
+class GatheringProjector(Gemma3MultiModalProjector):
+    """The same parameters; squares are averaged and normalised as they are gathered."""
+
+    def forward(self, vision_outputs: torch.Tensor) -> torch.Tensor:
+        """`[images, tokens, hidden]` from `[images, patches, width]`."""
+        images, edge = len(vision_outputs), self.patches_per_image
+        index = squares(images, edge, edge, self.kernel_size, 0, vision_outputs.device)
+        norm = self.mm_soft_emb_norm
+        rows = gather_norm(
+            rows_of(vision_outputs),
+            index,
+            norm.weight.float() + 1.0,
+            norm="rms",
+            eps=norm.variance_epsilon,
+            pool=True,
+        )
+        projected = rows @ self.mm_input_projection_weight
+        return projected.view(images, -1, projected.shape[-1]).type_as(vision_outputs)
+
+
+class Gemma3(MergedInput, Gemma3ForConditionalGeneration):
+    """Gemma-3 with the gathering projector."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.multi_modal_projector.__class__ = GatheringProjector

@@ -1,0 +1,47 @@
+"""Qwen2-VL: the norm of the patches inside the operator that joins them.
+
+Its projection is bound by two products of 5120 x 5120, so nothing is won there; the merge is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from vllm.model_executor.models.qwen2_vl import (
+    Qwen2VisionPatchMerger,
+    Qwen2VLForConditionalGeneration,
+)
+
+from sensorium.kernels.gather_norm import gather_norm
+from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+
+__all__ = ["GatheringMerger", "Qwen2VL"]
+
+
+class GatheringMerger(Qwen2VisionPatchMerger):
+    """The same parameters; patches are normalised as they are joined."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`[tokens, hidden]` from `[patches, 1, width]`."""
+        rows = rows_of(x)
+        joined = self.hidden_size // rows.shape[1]
+        index = torch.arange(len(rows), dtype=torch.int32, device=rows.device).view(-1, joined)
+        norm = self.ln_q
+        tokens = gather_norm(
+            rows, index, norm.weight, norm.bias, norm="layer", eps=norm.eps, each=True
+        )
+        first, activation, second = self.mlp
+        hidden, _ = first(tokens)
+        out: torch.Tensor
+        out, _ = second(activation(hidden))
+        return out
+
+
+class Qwen2VL(MergedInput, Qwen2VLForConditionalGeneration):
+    """Qwen2-VL with the gathering merger."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if type(self.visual.merger) is Qwen2VisionPatchMerger:
+            self.visual.merger.__class__ = GatheringMerger

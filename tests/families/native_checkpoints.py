@@ -1,0 +1,242 @@
+"""Tiny folders of the families that vLLM has itself: configuration, processor and tokenizer.
+
+There are no weights: vLLM draws them (`load_format="dummy"`) and the tests draw them wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.families.tiny import qwen_tokenizer
+
+__all__ = ["NATIVE"]
+
+TEXT = {
+    "vocab_size": 768,
+    "hidden_size": 128,
+    "intermediate_size": 192,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+}
+VISION = {
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "image_size": 56,
+    "patch_size": 14,
+}
+CHAT = (
+    "{% for m in messages %}{% for c in m['content'] %}"
+    "{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MARK{% endif %}"
+    "{% endfor %}{% endfor %} ASSISTANT:"
+)
+
+
+def _tokenizer(folder: Path, specials: list[str], mark: str) -> Any:
+    from transformers import AutoTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    qwen_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": specials})
+    tokenizer.chat_template = CHAT.replace("MARK", mark)
+    return tokenizer
+
+
+def _ids(tokenizer: Any, *names: str) -> list[int]:
+    return [tokenizer.convert_tokens_to_ids(name) for name in names]
+
+
+def _clip_processor(kind: str) -> Any:
+    import transformers
+
+    options: dict[str, Any] = {"size": {"shortest_edge": 56}, "crop_size": 56}
+    if kind == "LlavaNextImageProcessor":
+        options["image_grid_pinpoints"] = [[56, 112], [112, 56], [112, 112]]
+    return getattr(transformers, kind)(**options)
+
+
+def llava(folder: Path) -> None:
+    """LLaVA-1.5 in Hugging Face's layout."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaProcessor
+
+    tokenizer = _tokenizer(folder, ["<image>"], "<image>")
+    [image] = _ids(tokenizer, "<image>")
+    LlavaConfig(
+        vision_config=CLIPVisionConfig(**VISION),
+        text_config=LlamaConfig(**TEXT),
+        image_token_index=image,
+        vision_feature_layer=-2,
+        architectures=["LlavaForConditionalGeneration"],
+    ).save_pretrained(folder)
+    LlavaProcessor(
+        _clip_processor("CLIPImageProcessor"),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
+def llava_next(folder: Path) -> None:
+    """LLaVA-1.6 in Hugging Face's layout."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaNextConfig, LlavaNextProcessor
+
+    tokenizer = _tokenizer(folder, ["<image>"], "<image>")
+    [image] = _ids(tokenizer, "<image>")
+    LlavaNextConfig(
+        vision_config=CLIPVisionConfig(**VISION),
+        text_config=LlamaConfig(**TEXT),
+        image_token_index=image,
+        vision_feature_layer=-2,
+        image_grid_pinpoints=[[56, 112], [112, 56], [112, 112]],
+        architectures=["LlavaNextForConditionalGeneration"],
+    ).save_pretrained(folder)
+    LlavaNextProcessor(
+        _clip_processor("LlavaNextImageProcessor"),
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
+def idefics3(folder: Path) -> None:
+    """Idefics3."""
+    from transformers import Idefics3Config, Idefics3ImageProcessor, Idefics3Processor
+
+    specials = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"]
+    specials += [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
+    tokenizer = _tokenizer(folder, specials, "<image>")
+    [image, end] = _ids(tokenizer, "<image>", "<|endoftext|>")
+    Idefics3Config(
+        image_token_id=image,
+        vision_config=VISION,
+        text_config={"model_type": "llama", **TEXT, "pad_token_id": end},
+        scale_factor=2,
+        pad_token_id=end,
+        architectures=["Idefics3ForConditionalGeneration"],
+    ).save_pretrained(folder)
+    Idefics3Processor(
+        Idefics3ImageProcessor(size={"longest_edge": 112}, max_image_size={"longest_edge": 56}),
+        tokenizer,
+        image_seq_len=4,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
+def qwen2_vl(folder: Path) -> None:
+    """Qwen2-VL."""
+    from transformers import (
+        Qwen2VLConfig,
+        Qwen2VLImageProcessor,
+        Qwen2VLProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    names = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = _tokenizer(folder, names, "<|vision_start|><|image_pad|><|vision_end|>")
+    start, end, image, video = _ids(tokenizer, *names)
+    Qwen2VLConfig(
+        text_config={
+            "model_type": "qwen2_vl_text",
+            **TEXT,
+            "rope_parameters": {
+                "rope_type": "default",
+                "mrope_section": [4, 6, 6],
+                "rope_theta": 10000.0,
+            },
+        },
+        vision_config={
+            "depth": 2,
+            "embed_dim": 48,
+            "hidden_size": 128,
+            "num_heads": 2,
+            "mlp_ratio": 2,
+            "patch_size": 14,
+        },
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        architectures=["Qwen2VLForConditionalGeneration"],
+    ).save_pretrained(folder)
+    pixels = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 36}
+    Qwen2VLProcessor(
+        Qwen2VLImageProcessor(size=pixels),
+        tokenizer,
+        Qwen2VLVideoProcessor(size=pixels),
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
+def gemma3(folder: Path) -> None:
+    """Gemma-3."""
+    from transformers import Gemma3Config, Gemma3ImageProcessor, Gemma3Processor
+
+    names = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
+    tokenizer = _tokenizer(folder, names, "<start_of_image>")
+    start, end, soft = _ids(tokenizer, *names)
+    tokenizer.boi_token, tokenizer.eoi_token, tokenizer.image_token = names
+    tokenizer.image_token_id = soft
+    for key, name in zip(("boi_token", "eoi_token", "image_token"), names, strict=True):
+        tokenizer.init_kwargs[key] = name
+    Gemma3Config(
+        text_config={**TEXT, "head_dim": 32, "layer_types": ["sliding_attention"] * 2},
+        vision_config={**VISION, "vision_use_head": False},
+        mm_tokens_per_image=4,
+        boi_token_index=start,
+        eoi_token_index=end,
+        image_token_index=soft,
+        architectures=["Gemma3ForConditionalGeneration"],
+    ).save_pretrained(folder)
+    Gemma3Processor(
+        Gemma3ImageProcessor(size={"height": 56, "width": 56}),
+        tokenizer,
+        image_seq_length=4,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
+def qwen2_audio(folder: Path) -> None:
+    """Qwen2-Audio."""
+    from transformers import Qwen2AudioConfig, Qwen2AudioProcessor, WhisperFeatureExtractor
+
+    names = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
+    tokenizer = _tokenizer(folder, names, "<|audio_bos|><|AUDIO|><|audio_eos|>")
+    [audio] = _ids(tokenizer, "<|AUDIO|>")
+    Qwen2AudioConfig(
+        audio_config={
+            "d_model": 48,
+            "encoder_layers": 2,
+            "encoder_attention_heads": 2,
+            "encoder_ffn_dim": 96,
+            "num_mel_bins": 80,
+            "max_source_positions": 150,
+        },
+        text_config={"model_type": "qwen2", **TEXT},
+        audio_token_index=audio,
+        architectures=["Qwen2AudioForConditionalGeneration"],
+    ).save_pretrained(folder)
+    Qwen2AudioProcessor(
+        WhisperFeatureExtractor(feature_size=80, chunk_length=3),
+        tokenizer,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
+NATIVE: dict[str, Callable[[Path], None]] = {
+    "llava": llava,
+    "llava_next": llava_next,
+    "idefics3": idefics3,
+    "qwen2_vl": qwen2_vl,
+    "gemma3": gemma3,
+    "qwen2_audio": qwen2_audio,
+}

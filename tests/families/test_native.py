@@ -1,0 +1,166 @@
+"""Families of vLLM: the same model answers the same with our operators and with vLLM's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from sensorium.kernels import runtime
+from sensorium.kernels.accuracy import TOLERANCE, relative_error
+from tests.families.native_checkpoints import NATIVE
+from tests.families.served import Answer, Served
+from tests.families.tiny import draw
+
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
+# Which operators a family's features and its prompt have to pass.
+OPERATORS = {
+    "llava": {"pack_rows", "embed_merge"},
+    "llava_next": {"pack_rows", "embed_merge"},
+    "idefics3": {"pack_rows", "embed_merge"},
+    "qwen2_vl": {"gather_norm", "embed_merge"},
+    "gemma3": {"gather_norm"},
+    "qwen2_audio": {"gather_norm", "embed_merge"},
+}
+
+
+@pytest.fixture(scope="module", params=NATIVE)
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def served(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("native") / family
+    NATIVE[family](folder)
+    engine = Served(folder, load_format="dummy", limit_mm_per_prompt={"image": 2, "audio": 2})
+    engine.llm.apply_model(redraw)
+    yield engine
+    engine.close()
+
+
+def redraw(model: Any) -> None:
+    """Weights wide enough that answers depend on what is seen."""
+    for seed, (name, parameter) in enumerate(model.named_parameters()):
+        shape = tuple(parameter.shape)
+        if parameter.ndim >= 2:
+            value = draw(shape, seed, 1.5 / parameter[0].numel() ** 0.5)
+        else:
+            value = draw(shape, seed, 0.1) + (0 if name.endswith("bias") else 1)
+        parameter.data.copy_(value)
+
+
+def media(family: str, seed: int) -> dict[str, Any]:
+    if family == "qwen2_audio":
+        samples = draw((16000 * (1 + seed % 2) + 1234,), seed, 0.3).numpy()
+        return {"audio": (samples, 16000)}
+    from PIL import Image
+
+    height, width = ((70, 150), (120, 60), (56, 56))[seed % 3]
+    pixels = (draw((height, width, 3), seed) * 60 + 128).clamp(0, 255).byte().numpy()
+    return {"image": Image.fromarray(pixels)}
+
+
+def prompts(served: Served, family: str) -> list[dict[str, Any]]:
+    """One, two and no media; asked all at once."""
+    tokenizer = served.llm.get_tokenizer()
+    made = []
+    for number, count in enumerate((1, 2, 0)):
+        items = [media(family, number + n) for n in range(count)]
+        kinds = [{"type": next(iter(item))} for item in items]
+        content = [*kinds, {"type": "text", "text": "What is in the image?"}]
+        text = tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
+        prompt: dict[str, Any] = {"prompt": text}
+        if items:
+            kind = kinds[0]["type"]
+            prompt["multi_modal_data"] = {kind: [item[kind] for item in items]}
+        made.append(prompt)
+    return made
+
+
+def switch(model: Any) -> list[tuple[Any, type]]:
+    """Make every replaced object of the model vLLM's own; returns what makes them ours again."""
+    changed = []
+    for module in model.modules():
+        ours = type(module)
+        if ours.__module__.startswith("sensorium."):
+            theirs = next(base for base in ours.__mro__ if base.__module__.startswith("vllm."))
+            module.__class__ = theirs
+            changed.append((module, ours))
+    return changed
+
+
+def forget(served: Served) -> None:
+    served.llm.reset_prefix_cache()
+    served.llm.llm_engine.reset_mm_cache()
+    served.llm.llm_engine.reset_encoder_cache()
+
+
+def answers(served: Served, family: str) -> list[Answer]:
+    forget(served)
+    return [served.generate(prompt, tokens=8) for prompt in prompts(served, family)]
+
+
+def test_answers_are_those_of_vllm(served: Served, family: str) -> None:
+    before = runtime.calls()
+    ours = answers(served, family)
+    ran = {
+        op
+        for (op, _, _), n in runtime.calls().items()
+        if n > sum(count for (name, _, _), count in before.items() if name == op)
+    }
+    assert OPERATORS[family] <= ran
+    changed: list[tuple[Any, type]] = []
+    served.llm.apply_model(lambda model: changed.extend(switch(model)))
+    try:
+        assert changed
+        between = runtime.calls()
+        theirs = answers(served, family)
+        assert runtime.calls() == between
+    finally:
+        for module, kind in changed:
+            module.__class__ = kind
+    assert len({tuple(answer.tokens) for answer in ours}) > 1
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.tokens == other.tokens
+        for step, reference in zip(one.top, other.top, strict=True):
+            for token, value in reference.items():
+                assert step[token] == pytest.approx(value, abs=5e-4)
+
+
+def test_features_are_those_of_vllm(served: Served, family: str) -> None:
+    """Batches of media of several sizes, compared row by row before the language model."""
+    seen: list[dict[str, Any]] = []
+
+    def record(model: Any) -> None:
+        theirs = model.embed_multimodal
+
+        def recording(**inputs: Any) -> Any:
+            seen.append(inputs)
+            return theirs(**inputs)
+
+        model.embed_multimodal = recording
+
+    served.llm.apply_model(record)
+    served.llm.apply_model(lambda model: None)
+    answers(served, family)
+    served.llm.apply_model(lambda model: delattr(model, "embed_multimodal"))
+    assert seen
+
+    def compare(model: Any) -> float:
+        worst = 0.0
+        with torch.inference_mode():
+            for inputs in seen:
+                ours = list(model.embed_multimodal(**inputs))
+                changed = switch(model)
+                theirs = list(model.embed_multimodal(**inputs))
+                for module, kind in changed:
+                    module.__class__ = kind
+                pairs = zip(ours, theirs, strict=True)
+                worst = max(worst, *(relative_error(a, b.double()) for a, b in pairs))
+        return worst
+
+    [worst] = served.llm.apply_model(compare)
+    assert worst < TOLERANCE[torch.float32]
