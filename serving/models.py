@@ -12,7 +12,14 @@ from starlette.types import ASGIApp
 
 from sensorium.serving.errors import BadRequestError, ModelNotFoundError, UnavailableError
 
-__all__ = ["CAPABILITY_OF_ROUTE", "MODEL_ROUTES", "ModelSlot", "ModelTable", "ServedModel"]
+__all__ = [
+    "CAPABILITY_OF_ROUTE",
+    "MODEL_ROUTES",
+    "KernelUse",
+    "ModelSlot",
+    "ModelTable",
+    "ServedModel",
+]
 
 # Which ability a route needs, named as in the `capabilities` of /v1/models.
 CAPABILITY_OF_ROUTE: dict[str, str] = {
@@ -25,6 +32,14 @@ CAPABILITY_OF_ROUTE: dict[str, str] = {
 }
 # Routes answered by a model's vLLM app; everything else vLLM offers is not reachable from outside.
 MODEL_ROUTES = frozenset({*CAPABILITY_OF_ROUTE, "/tokenize", "/detokenize"})
+
+
+@dataclass(frozen=True)
+class KernelUse:
+    """Projection kernels of a model: the mode, and calls by operator, implementation and reason."""
+
+    mode: str | None = None
+    calls: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 class ServedModel(Protocol):
@@ -47,6 +62,9 @@ class ServedModel(Protocol):
 
     def dead(self) -> str | None:
         """Why the engine can no longer answer, or None while it can."""
+
+    async def kernels(self) -> KernelUse:
+        """What projected its media so far; of an engine that does not answer, what is known."""
 
     async def stop(self) -> None:
         """Abort what is running and free the engine."""

@@ -33,6 +33,11 @@ _EMBEDDED_CPU_OPTIONS = ("--kv-cache-memory-bytes", str(256 << 20))
 
 def resolve_models(settings: ServeSettings, *, cpu: bool) -> list[ModelSpec]:
     """The models to start, each with its engine options, the weakest first."""
+    if cpu and settings.projection_kernels == "triton":
+        raise UserError(
+            "--projection-kernels triton needs a GPU, and the installed vLLM is for the CPU; "
+            "leave the option out, or give auto or reference"
+        )
     requests = settings.models or _embedded()
     specs = []
     for request in requests:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sensorium.kernels.selection import MODES
 from sensorium.serving.errors import UserError
 
 __all__ = [
@@ -93,6 +94,12 @@ OPTIONS: tuple[Option, ...] = (
         metavar="STYLE",
         many=True,
     ),
+    Option(
+        "projection-kernels",
+        "what projects media: auto, triton or reference",
+        default="auto",
+        metavar="KIND",
+    ),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
     Option("dtype", "auto, bfloat16, float16 or float32", engine=True),
     Option("tensor-parallel-size", "GPUs to split a model over", engine=True, metavar="N"),
@@ -174,6 +181,7 @@ class ServeSettings:
     vision_tower: tuple[str, ...] = ()
     base_model: tuple[str, ...] = ()
     conversation: tuple[str, ...] = ()
+    projection_kernels: str = "auto"
     engine_options: tuple[str, ...] = field(default=())
 
 
@@ -187,6 +195,8 @@ def hand_down(values: object, environment: MutableMapping[str, str] = os.environ
         given = getattr(values, option.dest)
         if given:
             environment[option.variable] = ",".join(given)
+    if kernels := getattr(values, "projection_kernels", None):
+        environment[_BY_NAME["projection-kernels"].variable] = kernels
 
 
 def load_settings(
@@ -325,6 +335,11 @@ def _check(known: Mapping[str, Any], models: Sequence[ModelRequest]) -> None:
     if known["log_level"].lower() not in {"debug", "info", "warning", "error"}:
         raise UserError(
             f"`log-level` must be debug, info, warning or error, got {known['log_level']!r}"
+        )
+    if known["projection_kernels"] not in MODES:
+        raise UserError(
+            f"`projection-kernels` must be {', '.join(MODES[:-1])} or {MODES[-1]}, "
+            f"got {known['projection_kernels']!r}"
         )
     if known["device"] not in {None, "cpu", "cuda"}:
         raise UserError(f"`device` must be cpu or cuda, got {known['device']!r}")

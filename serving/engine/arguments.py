@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from sensorium.serving.engine.worker import EXTENSION
 from sensorium.serving.errors import UserError
 
 __all__ = ["COMPILATION_OPTIONS", "ModelSpec", "default_options", "option_names", "parse_arguments"]
@@ -51,6 +52,8 @@ def default_options(given: set[str], *, cpu: bool, memory_bytes: int) -> list[st
     tokens = ["--enable-prompt-tokens-details"]
     if "disable-log-stats" not in given:
         tokens.append("--enable-per-request-metrics")
+    if "worker-extension-cls" not in given:
+        tokens += ["--worker-extension-cls", EXTENSION]
     if "limit-mm-per-prompt" not in given:
         tokens += ["--limit-mm-per-prompt", json.dumps(_MEDIA_LIMITS)]
     if "mm-processor-cache-gb" not in given:

@@ -21,13 +21,16 @@ from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
+from sensorium.serving.engine.worker import EXTENSION
 from sensorium.serving.http.validation import answer_validation_error
 from sensorium.serving.media.fetch import FetchPolicy
 from sensorium.serving.media.pipeline import MediaPipeline
+from sensorium.serving.models import KernelUse
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
 _STOP_SECONDS = 2
+_KERNELS_SECONDS = 2
 _CAPABILITIES = {
     "generate": ("chat", "completions"),
     "transcription": ("transcription",),
@@ -66,6 +69,7 @@ class VllmModel:
         self.stop_texts = stop_texts(Path(args.model))
         self.max_model_len: int = engine.model_config.max_model_len
         self.engine_version = _vllm_version()
+        self._kernels = KernelUse()
 
     async def attach_app(self) -> None:
         """Build vLLM's app for this engine and learn what the model can do."""
@@ -90,6 +94,22 @@ class VllmModel:
     def dead(self) -> str | None:
         """Why the engine can no longer answer, or None while it can."""
         return "the engine process has ended" if self._engine.errored else None
+
+    async def kernels(self) -> KernelUse:
+        """Ask the first worker; the last answer stands while the engine is busy or gone."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        if self._args.worker_extension_cls != EXTENSION:
+            return self._kernels
+        try:
+            answer = await asyncio.wait_for(
+                self._engine.collective_rpc("sensorium_kernels"), _KERNELS_SECONDS
+            )
+        except (TimeoutError, EngineDeadError):
+            return self._kernels
+        calls = {(op, ran, why): count for op, ran, why, count in answer[0]["calls"]}
+        self._kernels = KernelUse(answer[0]["mode"], calls)
+        return self._kernels
 
     async def stop(self) -> None:
         """Abort what runs and end the engine's processes."""

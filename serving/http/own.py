@@ -19,6 +19,7 @@ from sensorium.serving.errors import (
 from sensorium.serving.files.api import add_files
 from sensorium.serving.files.batch_api import add_batches
 from sensorium.serving.http.docs_page import docs_asset, docs_page
+from sensorium.serving.http.kernel_metrics import kernel_registry, kernel_uses, summary
 from sensorium.serving.http.metrics import exposition
 from sensorium.serving.http.openapi import merged_openapi
 from sensorium.serving.http.state import ServerState
@@ -121,6 +122,7 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
             registries.append(state.files.metrics.registry)
         if state.media is not None:
             registries.append(state.media.measures.registry)
+        registries.append(kernel_registry(await kernel_uses(state.models)))
         for slot in state.models.slots:
             if slot.model is not None and slot.model.metrics is not None:
                 registries.append(slot.model.metrics)
@@ -129,7 +131,15 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
     @app.get("/version", summary="Versions of the server and its engine")
     async def version() -> dict[str, Any]:
         engines = {s.model.engine_version for s in state.models.slots if s.model is not None}
-        return {"version": __version__, "vllm": next(iter(engines), None)}
+        uses = await kernel_uses(state.models)
+        return {
+            "version": __version__,
+            "vllm": next(iter(engines), None),
+            "projection_kernels": {
+                "mode": next((use.mode for use in uses.values() if use.mode), None),
+                "models": summary(uses),
+            },
+        }
 
 
 def _add_documentation(app: FastAPI, state: ServerState) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
+from sensorium.serving.models import KernelUse
+
 __all__ = ["FakeModel"]
 
 
@@ -41,6 +43,7 @@ class FakeModel:
         self.metrics: CollectorRegistry | None = CollectorRegistry()
         self.engine_version = "0"
         self.openapi: Mapping[str, Any] = {"paths": {"/v1/chat/completions": {"post": {}}}}
+        self.kernel_use = KernelUse()
         self.reply = reply
         self.first_token_seconds = first_token_seconds
         self.token_seconds = token_seconds
@@ -52,6 +55,10 @@ class FakeModel:
         self.aborted = 0
         self.stopped = False
         self.died: str | None = None
+
+    async def kernels(self) -> KernelUse:
+        """What is set in `kernel_use`."""
+        return self.kernel_use
 
     def dead(self) -> str | None:
         """The reason set in `died`."""

@@ -62,3 +62,10 @@ def test_two_models_of_one_name() -> None:
 def test_media_root_must_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must be a folder"):
         resolve_models(settings("b/c", media_root=str(tmp_path / "none")), cpu=True)
+
+
+def test_triton_is_refused_where_the_engine_is_for_the_cpu() -> None:
+    asked = settings("owner/name", projection_kernels="triton")
+    assert resolve_models(asked, cpu=False)
+    with pytest.raises(UserError, match="needs a GPU"):
+        resolve_models(asked, cpu=True)

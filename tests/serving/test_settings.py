@@ -95,6 +95,7 @@ class TestRefused:
             ("port: 70000", "between 0 and 65535"),
             ("log-level: loud", "'loud'"),
             ("device: tpu", "'tpu'"),
+            ("projection-kernels: fast", "auto, triton or reference, got 'fast'"),
             ("models: 3", "list of models"),
             ("models: {a: {dtype: x}}", "needs `model: PATH_OR_ID`"),
             ("limit-mm-per-prompt: image=many", "image=4,video=1"),
@@ -132,4 +133,16 @@ def test_folders_reach_the_engine_as_variables() -> None:
     assert settings.base_model == ("x=/c", "/d")
     environment: dict[str, str] = {"SENSORIUM_BASE_MODEL": "kept"}
     hand_down(replace(settings, base_model=()), environment)
-    assert environment == {"SENSORIUM_BASE_MODEL": "kept", "SENSORIUM_VISION_TOWER": "/a,eyes=/b"}
+    assert environment == {
+        "SENSORIUM_BASE_MODEL": "kept",
+        "SENSORIUM_VISION_TOWER": "/a,eyes=/b",
+        "SENSORIUM_PROJECTION_KERNELS": "auto",
+    }
+
+
+def test_the_line_chooses_kernels_over_the_environment() -> None:
+    environment = {"SENSORIUM_PROJECTION_KERNELS": "triton"}
+    assert load(environment=environment).projection_kernels == "triton"
+    settings = load(environment=environment, projection_kernels="reference")
+    hand_down(settings, environment)
+    assert environment == {"SENSORIUM_PROJECTION_KERNELS": "reference"}

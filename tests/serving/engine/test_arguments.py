@@ -27,6 +27,7 @@ class TestDefaults:
             "enable-prompt-tokens-details",
             "limit-mm-per-prompt",
             "mm-processor-cache-gb",
+            "worker-extension-cls",
         }
 
     @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ class TestDefaults:
         [
             ("limit-mm-per-prompt", "--limit-mm-per-prompt"),
             ("mm-processor-cache-gb", "--mm-processor-cache-gb"),
+            ("worker-extension-cls", "--worker-extension-cls"),
             ("compilation-config", "--enforce-eager"),
             ("block-size", "--block-size"),
             ("gpu-memory-utilization", "--kv-cache-memory-bytes"),
