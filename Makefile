@@ -24,7 +24,7 @@ TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
 PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install check test conformance lint pull clean
+.PHONY: help serve install check test conformance measure-kernels lint pull clean
 
 help:
 	@echo "make serve        install, then serve the embedded models on http://$(HOST):$(PORT)"
@@ -32,6 +32,7 @@ help:
 	@echo "make check        lint, types and the fast tests"
 	@echo "make test         make check, and the tests that start real engines"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
+	@echo "make measure-kernels  on a GPU: test, tune, pin and time the projection kernels"
 	@echo "make install      install (again) into $(VENV), with the tools for development"
 	@echo "make clean        remove $(VENV) and what the tools left"
 
@@ -57,6 +58,13 @@ test: $(INSTALLED)-dev lint
 
 conformance: $(INSTALLED)-conformance
 	$(TEST_ENV) $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)
+
+# Everything about kernels that needs a GPU; docs/kernels.md says what it writes.
+measure-kernels: $(INSTALLED)-dev
+	$(PYTEST) tests/gpu/test_kernels.py $(PYTEST_ARGS)
+	SENSORIUM_PROJECTION_KERNELS=triton $(PYTEST) tests/families/test_native.py $(PYTEST_ARGS)
+	$(TEST_ENV) $(VENV)/bin/python -m sensorium.benchmarks.kernels --device cuda \
+		--pin kernels/configs --out benchmarks/results/kernels.json
 
 lint: $(INSTALLED)-dev
 	$(VENV)/bin/ruff check .

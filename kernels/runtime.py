@@ -29,6 +29,7 @@ __all__ = [
     "MODE_VARIABLE",
     "calls",
     "choose",
+    "configurations",
     "describe_device",
     "forced",
     "mode",
@@ -43,6 +44,7 @@ _CALLS: Counter[tuple[str, str, str]] = Counter()
 _LOGGED: set[tuple[str, str]] = set()
 _FORCED: list[tuple[str, Mapping[str, int] | None]] = []
 _RECORDED: list[list[Problem]] = []
+_COMPILED: set[tuple[Problem, torch.device]] = set()
 
 
 def mode() -> str:
@@ -104,6 +106,25 @@ def choose(problem: Problem, device: torch.device) -> Choice:
     if first:
         _LOGGER.warning("%s runs on the torch reference: %s", problem.op, choice.reason)
     return choice
+
+
+def configurations(
+    problem: Problem, choice: Choice, device: torch.device
+) -> Iterator[Mapping[str, int]]:
+    """The configurations to launch, the chosen one last.
+
+    The first call of a model's shapes, which vLLM makes while it loads, goes through every
+    configuration that another number of rows could choose, so that none is compiled while serving.
+    """
+    shape = (replace(problem, rows=0), device)
+    if shape not in _COMPILED and not (_FORCED and _FORCED[-1][1] is not None):
+        _COMPILED.add(shape)
+        for entry in _pinned(describe_device(device).name):
+            pinned_shape = (entry.op, entry.sizes, entry.dtype, entry.variant)
+            same = pinned_shape == (problem.op, problem.sizes, problem.dtype, problem.variant)
+            if same and entry.backend == "triton" and entry.config != choice.config:
+                yield entry.config
+    yield choice.config
 
 
 def calls() -> dict[tuple[str, str, str], int]:

@@ -68,7 +68,8 @@ def _run(
     from sensorium.kernels.embed_merge.triton import launch
 
     rows = [tensor.to(table.dtype).contiguous() for tensor in media]
-    launch(ids.contiguous(), table, rows, plan.contiguous(), out, choice.config)
+    for config in runtime.configurations(problem, choice, table.device):
+        launch(ids.contiguous(), table, rows, plan.contiguous(), out, config)
 
 
 def _fake(

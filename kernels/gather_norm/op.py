@@ -87,11 +87,14 @@ def _check(
     return width
 
 
-def _choose(x: torch.Tensor, index: torch.Tensor, norm: str, pool: bool, fp8: bool) -> Choice:
+def _choose(
+    x: torch.Tensor, index: torch.Tensor, norm: str, pool: bool, fp8: bool
+) -> tuple[Problem, Choice]:
     variant = norm + ("+pool" if pool else "") + ("+fp8" if fp8 else "")
     sizes = (index.shape[1], x.shape[1])
     dtype = str(x.dtype).removeprefix("torch.")
-    return runtime.choose(Problem("gather_norm", index.shape[0], sizes, dtype, variant), x.device)
+    problem = Problem("gather_norm", index.shape[0], sizes, dtype, variant)
+    return problem, runtime.choose(problem, x.device)
 
 
 def _run(
@@ -104,14 +107,15 @@ def _run(
     pool: bool,
 ) -> torch.Tensor:
     width = _check(x, index, weight, bias, norm, pool)
-    choice = _choose(x, index, norm, pool, fp8=False)
+    problem, choice = _choose(x, index, norm, pool, fp8=False)
     if choice.backend == "reference":
         return naive.gather_norm(x, index, weight, bias, norm, eps, pool).to(x.dtype)
     from sensorium.kernels.gather_norm.triton import launch
 
     out = x.new_empty(index.shape[0], width)
     rows = x.contiguous()
-    launch(rows, index, weight, bias, norm, eps, pool, out, None, choice.config)
+    for config in runtime.configurations(problem, choice, x.device):
+        launch(rows, index, weight, bias, norm, eps, pool, out, None, config)
     return out
 
 
@@ -125,7 +129,7 @@ def _run_fp8(
     pool: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     width = _check(x, index, weight, bias, norm, pool)
-    choice = _choose(x, index, norm, pool, fp8=True)
+    problem, choice = _choose(x, index, norm, pool, fp8=True)
     if choice.backend == "reference":
         rows = naive.gather_norm(x, index, weight, bias, norm, eps, pool)
         return naive.quantise_rows(rows.float())
@@ -134,7 +138,8 @@ def _run_fp8(
     out = x.new_empty(index.shape[0], width, dtype=torch.float8_e4m3fn)
     scale = x.new_empty(index.shape[0], dtype=torch.float32)
     rows = x.contiguous()
-    launch(rows, index, weight, bias, norm, eps, pool, out, scale, choice.config)
+    for config in runtime.configurations(problem, choice, x.device):
+        launch(rows, index, weight, bias, norm, eps, pool, out, scale, config)
     return out, scale
 
 

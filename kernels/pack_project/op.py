@@ -60,7 +60,8 @@ def _run(x: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     from sensorium.kernels.pack_project.triton import launch
 
     out = x.new_empty(source.shape[0], x.shape[1])
-    launch(x.contiguous(), source.contiguous(), out, choice.config)
+    for config in runtime.configurations(problem, choice, x.device):
+        launch(x.contiguous(), source.contiguous(), out, config)
     return out
 
 

@@ -16,9 +16,10 @@ from vllm.model_executor.layers.vocab_parallel_embedding import (
     VocabParallelEmbedding,
 )
 
+from sensorium.kernels import runtime
 from sensorium.kernels.embed_merge import embed_merge, plan_merge
 
-__all__ = ["merge", "plain_table"]
+__all__ = ["merge", "plain_table", "prepare"]
 
 _TABLE = "_sensorium_table"
 
@@ -38,6 +39,19 @@ def merge(
     plan = plan_merge(is_media, [len(part) for part in rows])
     out = table.new_empty(len(input_ids), table.shape[1])
     return embed_merge(input_ids, table, rows, plan.to(table.device, non_blocking=True), out)
+
+
+def prepare(model: Any) -> None:
+    """Once weights are loaded: refuse a mode that cannot be kept, and compile the merge.
+
+    vLLM's profile run passes media through towers and projectors, but merges nothing.
+    """
+    parameter = next(model.parameters())
+    runtime.require_mode(parameter.device)
+    if parameter.device.type != "cpu":
+        ids = torch.zeros(1, dtype=torch.int32, device=parameter.device)
+        merge(model, ids, None, None)
+        delattr(model, _TABLE)  # LoRA may yet take the table's place
 
 
 def plain_table(language_model: Any) -> torch.Tensor | None:

@@ -24,7 +24,7 @@ from vllm.model_executor.models.module_mapping import MultiModelKeys
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
-from sensorium.model_adapters.engine.merging import merge
+from sensorium.model_adapters.engine.merging import merge, prepare
 from sensorium.model_adapters.engine.packing import project
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
@@ -202,6 +202,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             fold_normalisation(embedding, self.plan.image.mean, self.plan.image.std)
             self._folded = True
             loaded.add(f"vision_tower.{path}.bias")  # CLIP's checkpoints have none
+        prepare(self)
         return loaded
 
     def _locate(self, name: str) -> SourcedName:

@@ -179,15 +179,14 @@ def qwen2_vl(folder: Path) -> None:
 
 def gemma3(folder: Path) -> None:
     """Gemma-3."""
-    from transformers import Gemma3Config, Gemma3ImageProcessor, Gemma3Processor
+    from transformers import AutoTokenizer, Gemma3Config, Gemma3ImageProcessor, Gemma3Processor
 
     names = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
     tokenizer = _tokenizer(folder, names, "<start_of_image>")
     start, end, soft = _ids(tokenizer, *names)
-    tokenizer.boi_token, tokenizer.eoi_token, tokenizer.image_token = names
-    tokenizer.image_token_id = soft
-    for key, name in zip(("boi_token", "eoi_token", "image_token"), names, strict=True):
-        tokenizer.init_kwargs[key] = name
+    tokenizer.save_pretrained(folder)
+    roles = dict(zip(("boi_token", "eoi_token", "image_token"), names, strict=True))
+    tokenizer = AutoTokenizer.from_pretrained(folder, extra_special_tokens=roles)
     Gemma3Config(
         text_config={**TEXT, "head_dim": 32, "layer_types": ["sliding_attention"] * 2},
         vision_config={**VISION, "vision_use_head": False},
@@ -219,14 +218,14 @@ def qwen2_audio(folder: Path) -> None:
             "encoder_attention_heads": 2,
             "encoder_ffn_dim": 96,
             "num_mel_bins": 80,
-            "max_source_positions": 150,
+            "max_source_positions": 1500,
         },
         text_config={"model_type": "qwen2", **TEXT},
         audio_token_index=audio,
         architectures=["Qwen2AudioForConditionalGeneration"],
     ).save_pretrained(folder)
     Qwen2AudioProcessor(
-        WhisperFeatureExtractor(feature_size=80, chunk_length=3),
+        WhisperFeatureExtractor(feature_size=80),
         tokenizer,
         chat_template=tokenizer.chat_template,
     ).save_pretrained(folder)

@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from sensorium.kernels import runtime
-from sensorium.model_adapters.engine.merging import merge
+from sensorium.model_adapters.engine.merging import merge, prepare
 
 __all__ = ["MergedInput", "rows_of"]
 
@@ -34,7 +33,7 @@ class MergedInput:
     def load_weights(self, weights: Any) -> set[str]:
         """Load; raises KernelUnavailableError when kernels were demanded that cannot run here."""
         loaded: set[str] = super().load_weights(weights)  # type: ignore[misc]
-        runtime.require_mode(next(self.parameters()).device)  # type: ignore[attr-defined]
+        prepare(self)
         return loaded
 
 

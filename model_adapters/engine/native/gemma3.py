@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from vllm.config import VllmConfig
 from vllm.model_executor.models.gemma3_mm import (
     Gemma3ForConditionalGeneration,
     Gemma3MultiModalProjector,
@@ -40,6 +39,6 @@ class GatheringProjector(Gemma3MultiModalProjector):
 class Gemma3(MergedInput, Gemma3ForConditionalGeneration):
     """Gemma-3 with the gathering projector."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
         self.multi_modal_projector.__class__ = GatheringProjector

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
+from vllm.config import VllmConfig
 from vllm.model_executor.models.idefics3 import (
     Idefics3Connector,
     Idefics3ForConditionalGeneration,
@@ -33,14 +33,14 @@ class GatheringConnector(Idefics3Connector):
 class Idefics3(MergedInput, Idefics3ForConditionalGeneration):
     """Idefics3 with the gathering connector."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
         self.model.connector.__class__ = GatheringConnector
 
 
 class SmolVLM(MergedInput, SmolVLMForConditionalGeneration):
     """SmolVLM with the gathering connector."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
         self.model.connector.__class__ = GatheringConnector

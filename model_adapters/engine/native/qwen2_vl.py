@@ -5,9 +5,8 @@ Its projection is bound by two products of 5120 x 5120, so nothing is won there;
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from vllm.config import VllmConfig
 from vllm.model_executor.models.qwen2_vl import (
     Qwen2VisionPatchMerger,
     Qwen2VLForConditionalGeneration,
@@ -41,7 +40,7 @@ class GatheringMerger(Qwen2VisionPatchMerger):
 class Qwen2VL(MergedInput, Qwen2VLForConditionalGeneration):
     """Qwen2-VL with the gathering merger."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
         if type(self.visual.merger) is Qwen2VisionPatchMerger:
             self.visual.merger.__class__ = GatheringMerger
