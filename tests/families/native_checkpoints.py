@@ -1,6 +1,6 @@
 """Tiny folders of the families that vLLM has itself: configuration, processor and tokenizer.
 
-There are no weights: vLLM draws them (`load_format="dummy"`) and the tests draw them wider.
+There are no weights: the tests draw them where vLLM would (`load_format="dummy"`).
 """
 
 from __future__ import annotations
@@ -183,6 +183,7 @@ def gemma3(folder: Path) -> None:
 
     names = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
     tokenizer = _tokenizer(folder, names, "<start_of_image>")
+    tokenizer.add_tokens(["\n" * count for count in range(1, 5)])
     start, end, soft = _ids(tokenizer, *names)
     tokenizer.save_pretrained(folder)
     roles = dict(zip(("boi_token", "eoi_token", "image_token"), names, strict=True))

@@ -162,3 +162,23 @@ class TestRuntime:
                 pack_rows(self.X, self.SOURCE)
         messages = [record.getMessage() for record in caplog.records]
         assert messages == ["pack_rows runs on the torch reference: not measured on this device"]
+
+    def test_the_first_call_goes_through_every_pinned_configuration(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gpu = replace(H100, name="another GPU of this test")
+        pinned = (
+            entry(64, "reference"),
+            entry(512, num_warps=4),
+            entry(4096, num_warps=16),
+            replace(entry(512, num_warps=2), sizes=(4, 3200)),
+        )
+        monkeypatch.setattr(runtime, "describe_device", lambda device: gpu)
+        monkeypatch.setattr(runtime, "_pinned", lambda name: pinned)
+        device = torch.device("cuda", 7)
+        choice = select(INTERNVL, gpu, "auto", pinned)
+        first = list(runtime.configurations(INTERNVL, choice, device))
+        assert first == [{"num_warps": 16}, {"num_warps": 4}]
+        more = replace(INTERNVL, rows=4000)
+        choice = select(more, gpu, "auto", pinned)
+        assert list(runtime.configurations(more, choice, device)) == [{"num_warps": 16}]
