@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from sensorium.model_adapters.engine.merging import merge, prepare
+from sensorium.model_adapters.engine.embedding import merge, prepare
 
 __all__ = ["MergedInput", "rows_of"]
 
