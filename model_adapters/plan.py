@@ -60,7 +60,8 @@ class Plan:
     """A checkpoint, understood.
 
     `tower_layers` is how many encoder layers run (the selected hidden state's index), `grid` the
-    tower's patches along an edge, `tower_source` the folder or hub id that may hold its weights.
+    tower's patches along an edge, `tower_source` the folder or hub id that may hold its weights,
+    `text_translation` the name of the language model's entry in `TRANSLATIONS`, if it has one.
     """
 
     family: str
@@ -80,6 +81,7 @@ class Plan:
     pinpoints: tuple[tuple[int, int], ...]
     text_type: str
     text_architecture: str
+    text_translation: str
     dtype: str | None
 
     @property
@@ -149,6 +151,7 @@ def make_plan(raw: RawConfig, match: Match, checkpoint: Path | None) -> Plan:
         pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
         text_type=match.language_model.config_type,
         text_architecture=match.language_model.architecture,
+        text_translation=match.language_model.translation_name,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
     )
 

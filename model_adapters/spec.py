@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sensorium.model_adapters.prompts import PromptStyle
+from sensorium.model_adapters.tokenizer_kinds import TokenizerKind
+from sensorium.model_adapters.translation import Translation
 
 __all__ = [
     "Aspect",
@@ -26,6 +28,21 @@ RawConfig = Mapping[str, Any]
 # does, `anyres` in tiles.
 Aspect = Literal["pad", "crop", "anyres"]
 
+# LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
+_LLAVA_WEIGHTS = tuple(
+    (prefix.format(root), target.format(root))
+    for root in ("model", "transformer", "gpt_neox")
+    for prefix, target in (
+        ("{}.vision_tower.vision_tower.", "vision_tower."),
+        ("{}.mm_projector.", "projector."),
+        ("{}.image_newline", "image_newline"),
+        ("{}.", "language_model.{}."),
+    )
+) + (
+    ("lm_head.", "language_model.lm_head."),
+    ("embed_out.", "language_model.embed_out."),
+)
+
 
 @dataclass(frozen=True)
 class LanguageModel:
@@ -38,6 +55,13 @@ class LanguageModel:
     config_type: str
     architecture: str
     drop_keys: frozenset[str] = frozenset()
+    translation: Translation | None = None
+    tokenizer: TokenizerKind | None = None
+
+    @property
+    def translation_name(self) -> str:
+        """The translation's name, empty where the checkpoint's names are vLLM's."""
+        return self.translation.name if self.translation is not None else ""
 
 
 @dataclass(frozen=True)
@@ -85,13 +109,7 @@ class FamilySpec:
         default_factory=lambda: {None: "crop", "square": "crop", "pad": "pad"}
     )
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
-    weights: tuple[tuple[str, str | None], ...] = (
-        ("model.vision_tower.vision_tower.", "vision_tower."),
-        ("model.mm_projector.", "projector."),
-        ("model.image_newline", "image_newline"),
-        ("model.", "language_model.model."),
-        ("lm_head.", "language_model.lm_head."),
-    )
+    weights: tuple[tuple[str, str | None], ...] = _LLAVA_WEIGHTS
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""
 

@@ -30,8 +30,10 @@ from sensorium.model_adapters.engine.packing import pack
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
+from sensorium.model_adapters.engine.translator import Translator, head_size
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.language_models import TRANSLATIONS
 from sensorium.model_adapters.tensor_files import scan
 from sensorium.model_adapters.weight_names import original_name, place, place_tower
 
@@ -168,7 +170,15 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         spec = self.plan.spec
         try:
             return load_strictly(
-                self, weights, self._locate, lambda name: original_name(name, spec)
+                self,
+                weights,
+                self._locate,
+                lambda name: original_name(name, spec),
+                Translator(
+                    TRANSLATIONS.get(self.plan.text_translation),
+                    "language_model.",
+                    head_size(self.config.text_config),
+                ),
             )
         except CheckpointError as error:
             raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__

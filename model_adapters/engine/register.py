@@ -18,16 +18,19 @@ def register() -> None:
     from vllm.tokenizers.registry import TokenizerRegistry
 
     from sensorium.model_adapters.engine.config import ARCHITECTURE, install_parser
+    from sensorium.model_adapters.engine.text_config import TEXT_ARCHITECTURE
 
     install_parser()
     if ARCHITECTURE in MODELS_CONFIG_MAP:
         return
     package = "sensorium.model_adapters.engine"
     ModelRegistry.register_model(ARCHITECTURE, f"{package}.model:ComposedForCausalLM")
-    mode = "sensorium"
-    TokenizerRegistry.register(mode, f"{package}.tokenizer", "ComposedTokenizer")
-    RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
+    ModelRegistry.register_model(TEXT_ARCHITECTURE, f"{package}.text_model:TextForCausalLM")
+    for mode, tokenizer in (("sensorium", "ComposedTokenizer"), ("sensorium-text", "TextTokenizer")):
+        TokenizerRegistry.register(mode, f"{package}.tokenizer", tokenizer)
+        RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
     MODELS_CONFIG_MAP[ARCHITECTURE] = _defaults()
+    MODELS_CONFIG_MAP[TEXT_ARCHITECTURE] = _text_defaults()
 
 
 def _defaults() -> type:
@@ -49,3 +52,17 @@ def _defaults() -> type:
                 model_config.hf_config.authors_tokens = tokenizer.authors_tokens
 
     return ComposedDefaults
+
+
+def _text_defaults() -> type:
+    from vllm.model_executor.models.config import VerifyAndUpdateConfig
+
+    class TextDefaults(VerifyAndUpdateConfig):
+        """What a text model in its authors' layout needs and no flag has to say."""
+
+        @staticmethod
+        def verify_and_update_model_config(model_config: Any) -> None:
+            """Choose the tokenizer."""
+            model_config.tokenizer_mode = "sensorium-text"
+
+    return TextDefaults

@@ -15,13 +15,26 @@ import transformers
 from transformers import BatchEncoding
 from vllm.tokenizers.hf import get_cached_tokenizer
 
+from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
+from sensorium.model_adapters.engine.text_config import local_folder
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
+from sensorium.model_adapters.prompts import PromptStyle
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 
-__all__ = ["IMAGE_MARK", "MODE", "ComposedTokenizer", "load_tokenizer"]
+__all__ = [
+    "IMAGE_MARK",
+    "MODE",
+    "TEXT_MODE",
+    "ComposedTokenizer",
+    "TextTokenizer",
+    "load_text_tokenizer",
+    "load_tokenizer",
+]
 
-# The tokenizer mode's name in vLLM's registries.
+# The tokenizer modes' names in vLLM's registries.
 MODE = "sensorium"
+TEXT_MODE = "sensorium-text"
 # Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
 # type is taken for an image; "<image>" in a question is plain text.
 IMAGE_MARK = "<|sensorium:image|>"
@@ -40,20 +53,56 @@ class ComposedTokenizer:
         )
 
 
+class TextTokenizer:
+    """What vLLM's tokenizer registry loads for language models alone."""
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path, *args: Any, truncation_side: str = "left", **kwargs: Any
+    ) -> Any:
+        """The tokenizer of a checkpoint, wrapped as vLLM wraps any other."""
+        folder = local_folder(str(path), kwargs.get("revision"))
+        return get_cached_tokenizer(load_text_tokenizer(folder, truncation_side=truncation_side))
+
+
 def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
     """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
     raw, match = _recognised(path, revision)
-    base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
+    kind = match.language_model.tokenizer
+    if kind is not None and (Path(path) / kind.file).is_file():
+        base = load_legacy(Path(path), kind, **kwargs)
+    else:
+        base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
     authors_tokens = len(base)
     base.add_tokens([IMAGE_MARK], special_tokens=True)
+    base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
+    base.image_mark = IMAGE_MARK
+    base.authors_tokens = authors_tokens
+    return _in_pieces(base, match.spec.prompt(architecture_of(raw)))
+
+
+def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
+    """The tokenizer of a text-only checkpoint, with its chat template if it was trained on one."""
+    found = find_text_model(folder)
+    if found is None:
+        raise CheckpointError(
+            f"{folder}: tokenizer mode {TEXT_MODE!r} is for text models in their authors' layout"
+        )
+    raw, model = found
+    kind = model.language_model.tokenizer
+    if kind is not None and (folder / kind.file).is_file():
+        base = load_legacy(folder, kind, **kwargs)
+    else:
+        base = _load_base(str(folder), False, None, kwargs)
+    return _in_pieces(base, style_of(folder, raw, model))
+
+
+def _in_pieces(base: Any, style: PromptStyle | None) -> Any:
     first = base("a")["input_ids"][:1]
     adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
-    style = match.spec.prompt(architecture_of(raw))
-    base.chat_template = style.jinja(bos=adds_bos)
+    base.chat_template = None if style is None else style.jinja(bos=adds_bos)
     base.__class__ = _piecewise(type(base))
-    base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
     base.adds_bos = adds_bos
-    base.authors_tokens = authors_tokens
     return base
 
 
@@ -98,6 +147,7 @@ def _named_class(path: str) -> Any:
 class _Pieces:
     """Mixed into a tokenizer's class: pieces of text between image marks stand alone."""
 
+    image_mark: str | None = None
     image_id: int
     adds_bos: bool
     authors_tokens: int
@@ -141,7 +191,10 @@ class _Pieces:
         return self.base.__call__(self, text, *args, **kwargs)
 
     def _has_pieces(self, text: Any) -> bool:
-        return isinstance(text, str) and (IMAGE_MARK in text or self._begins(text))
+        if not isinstance(text, str):
+            return False
+        marked = self.image_mark is not None and self.image_mark in text
+        return marked or self._begins(text)
 
     def _begins(self, text: str) -> bool:
         """Whether the text spells out the BOS token, as chat templates do."""
@@ -153,7 +206,8 @@ class _Pieces:
             # What follows is the start of a text, with the space that sentencepiece adds.
             ids.append(self.bos_token_id)
             text, add_special_tokens = text.removeprefix(self.bos_token), False
-        for index, piece in enumerate(text.split(IMAGE_MARK)):
+        pieces = [text] if self.image_mark is None else text.split(self.image_mark)
+        for index, piece in enumerate(pieces):
             if index:
                 ids.append(self.image_id)
             special = add_special_tokens and not index
