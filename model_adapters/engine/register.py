@@ -43,6 +43,9 @@ def _defaults() -> type:
         def verify_and_update_model_config(model_config: Any) -> None:
             """Choose the tokenizer, keep images in their own mode, and cut the vocabulary."""
             model_config.tokenizer_mode = "sensorium"
+            # vLLM has asked already whether images can be taken, with a tokenizer of its own
+            # choice; where that one cannot read the files, it noted that the model takes text only.
+            model_config._supports_multimodal_inputs_cache = {}
             media = model_config.get_multimodal_config().media_io_kwargs
             media.setdefault("image", {}).setdefault("image_mode", None)
             if not model_config.skip_tokenizer_init:

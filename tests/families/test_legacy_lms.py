@@ -26,10 +26,8 @@ TEXTS = (
     " Notwithstanding  the above, 2004 copies\n\nare: 你好，你是谁",
     "Cafe\u0301 (x) <b> 'tis",
 )
-ENGINES: dict[str, dict[str, Any]] = {
-    "whole prompts": {},
-    "chunks of 24": {"max_num_batched_tokens": 24, "max_num_seqs": 4},
-}
+# Prompts longer than this are cut.
+CHUNKS: dict[str, Any] = {"max_num_batched_tokens": 24, "max_num_seqs": 4}
 
 
 @dataclass
@@ -52,11 +50,11 @@ class Subject:
         )
 
 
-@pytest.fixture(scope="class", params=ENGINES.values(), ids=ENGINES.keys())
+@pytest.fixture(scope="class")
 def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The checkpoint that the test class names, served, and its reference."""
     proof: Any = request.cls
-    served = Served(built(folder, proof.checkpoint), **request.param)
+    served = Served(built(folder, proof.checkpoint), **CHUNKS)
     try:
         end = served.llm.get_tokenizer().eos_token_id
         yield Subject(served, proof.reference(built(folder, proof.checkpoint)), end)
