@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sensorium.model_adapters.language_models.text_model import TextModel
+from sensorium.model_adapters.language_models.text_models import TEXT_MODELS
 from sensorium.model_adapters.registry import families
 
 __all__ = ["families_markdown", "family_rows"]
@@ -21,6 +23,13 @@ Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`)
 checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed.
 
 This page is written by `sensorium families --markdown`.
+"""
+_TEXT_HEAD = """
+## Language models alone
+
+Language models that are Llama or Qwen2 under names of their own, and that vLLM no longer loads.
+They are served as text models in their authors' layout, without remote code, and the same
+translations let a checkpoint of a family above stand on one of them.
 """
 
 
@@ -45,13 +54,33 @@ def family_rows() -> list[dict[str, Any]]:
                 "proof": spec.proof,
             }
         )
-    return rows
+    return rows + [_text_row(model) for model in TEXT_MODELS]
+
+
+def _text_row(model: TextModel) -> dict[str, Any]:
+    return {
+        "family": model.name,
+        "title": model.title,
+        "checkpoints": list(model.checkpoints),
+        "architectures": list(model.architectures),
+        "language_models": [model.language_model.config_type],
+        "towers": [],
+        "projectors": [],
+        "modalities": ["text"],
+        "prompts": [],
+        "class": "text",
+        "limits": model.limits,
+        "proof": model.proof,
+    }
 
 
 def families_markdown() -> str:
     """The text of docs/families.md."""
     parts = [_HEAD]
-    for row in family_rows():
+    rows = family_rows()
+    for row in rows:
+        if row["class"] == "text":
+            continue
         parts.append(
             f"\n## {row['title']}\n\n"
             f"- Family: `{row['family']}`\n"
@@ -60,6 +89,17 @@ def families_markdown() -> str:
             f"- Parts: {' or '.join(row['towers'])} tower, {' or '.join(row['projectors'])} "
             f"projector, {' or '.join(row['language_models'])} language model\n"
             f"- Conversation: {', '.join(f'`{name}`' for name in row['prompts'])}\n"
+            f"- Limits: {row['limits']}\n"
+            f"- Proof: `{row['proof']}`\n"
+        )
+    parts.append(_TEXT_HEAD)
+    for row in rows:
+        if row["class"] != "text":
+            continue
+        parts.append(
+            f"\n### {row['title']}\n\n"
+            f"- Family: `{row['family']}`, computed as {row['language_models'][0]}\n"
+            f"- Checkpoints: {', '.join(f'`{name}`' for name in row['checkpoints'])}\n"
             f"- Limits: {row['limits']}\n"
             f"- Proof: `{row['proof']}`\n"
         )

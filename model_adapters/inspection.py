@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,15 @@ from sensorium.model_adapters.tensor_files import TensorFiles, scan
 from sensorium.model_adapters.towers import OVERRIDE
 from sensorium.model_adapters.weight_names import DROPPED, place
 
-__all__ = ["SIZES", "Inspection", "inspect_checkpoint"]
+__all__ = [
+    "SIZES",
+    "Inspection",
+    "absent_from_layers",
+    "cache_bytes",
+    "inspect_checkpoint",
+    "layer_holes",
+    "weight_bytes",
+]
 
 # Image sizes (width, height) whose tokens are reported.
 SIZES = ((336, 336), (640, 480), (1920, 1080), (480, 2400))
@@ -75,7 +83,10 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     files = scan(folder)
     placed, dropped, unknown = _place_all(files, plan)
     inside = placed["vision_tower"] > 0
-    problems = [*_file_problems(folder, files, match), *_holes(files)]
+    problems = [
+        *_file_problems(folder, files, match),
+        *absent_from_layers(layer_holes(files.tensors)),
+    ]
     if unknown:
         problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
     if not inside and not _has_weights(plan):
@@ -101,8 +112,8 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         sample=style.render([("user", "<image>\nWhat is this?")]),
         stops=style.stops,
         image_tokens={f"{w}x{h}": plan.image_tokens(w, h) for w, h in SIZES},
-        weight_bytes=_weight_bytes(folder, files),
-        cache_bytes_per_token=_cache_bytes(raw),
+        weight_bytes=weight_bytes(folder, files),
+        cache_bytes_per_token=cache_bytes(raw),
         placed=dict(placed),
         dropped=dict(dropped),
         unknown=tuple(unknown),
@@ -160,10 +171,10 @@ def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
     return problems
 
 
-def _holes(files: TensorFiles) -> list[str]:
-    """Layers that lack a tensor which other layers of the same stack have."""
+def layer_holes(names: Iterable[str]) -> list[str]:
+    """The tensors that a layer lacks and other layers of the same stack have."""
     stacks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name in files.tensors:
+    for name in names:
         found = _LAYER.match(name)
         if found is not None:
             stacks[found[1]][int(found[2])].add(found[3])
@@ -172,16 +183,22 @@ def _holes(files: TensorFiles) -> list[str]:
         every = set.union(*layers.values())
         for layer in range(max(layers) + 1):
             holes += [f"{stack}{layer}.{part}" for part in sorted(every - layers[layer])]
-    if not holes:
+    return holes
+
+
+def absent_from_layers(names: Sequence[str]) -> list[str]:
+    """The problem of tensors that layers lack; none where there is no such tensor."""
+    if not names:
         return []
-    return [f"{len(holes)} tensors are absent from layers: {', '.join(holes[:_SHOWN])}"]
+    return [f"{len(names)} tensors are absent from layers: {', '.join(names[:_SHOWN])}"]
 
 
 def _has_weights(plan: Plan) -> bool:
     return plan.tower_folder is not None and bool(scan(Path(plan.tower_folder)).files)
 
 
-def _weight_bytes(folder: Path, files: TensorFiles) -> int | None:
+def weight_bytes(folder: Path, files: TensorFiles) -> int | None:
+    """Bytes of all tensors, None where neither files nor index say."""
     sizes = [tensor.size for tensor in files.tensors.values()]
     known = [size for size in sizes if size is not None]
     if sizes and len(known) == len(sizes):
@@ -193,7 +210,7 @@ def _weight_bytes(folder: Path, files: TensorFiles) -> int | None:
     return None
 
 
-def _cache_bytes(raw: RawConfig) -> int | None:
+def cache_bytes(raw: RawConfig) -> int | None:
     """Bytes of keys and values that a token keeps in 16-bit precision."""
     try:
         heads = int(raw["num_attention_heads"])

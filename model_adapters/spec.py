@@ -29,16 +29,17 @@ RawConfig = Mapping[str, Any]
 Aspect = Literal["pad", "crop", "anyres"]
 
 # LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
-_LLAVA_WEIGHTS = tuple(
-    (prefix.format(root), target.format(root))
-    for root in ("model", "transformer", "gpt_neox")
-    for prefix, target in (
-        ("{}.vision_tower.vision_tower.", "vision_tower."),
-        ("{}.mm_projector.", "projector."),
-        ("{}.image_newline", "image_newline"),
-        ("{}.", "language_model.{}."),
-    )
-) + (
+_LLAVA_WEIGHTS = (
+    *(
+        (prefix.format(root), target.format(root))
+        for root in ("model", "transformer", "gpt_neox")
+        for prefix, target in (
+            ("{}.vision_tower.vision_tower.", "vision_tower."),
+            ("{}.mm_projector.", "projector."),
+            ("{}.image_newline", "image_newline"),
+            ("{}.", "language_model.{}."),
+        )
+    ),
     ("lm_head.", "language_model.lm_head."),
     ("embed_out.", "language_model.embed_out."),
 )

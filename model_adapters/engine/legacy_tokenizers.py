@@ -9,11 +9,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 from tokenizers import models as token_models
-from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
-from transformers.convert_slow_tokenizer import bytes_to_unicode
+from transformers.convert_slow_tokenizer import bytes_to_unicode, import_protobuf
 from transformers.tokenization_utils_base import generate_merges
 
 from sensorium.model_adapters.errors import CheckpointError
@@ -78,8 +85,7 @@ def _read_ranks(file: Path) -> dict[bytes, int]:
             ranks[base64.b64decode(token, validate=True)] = int(rank)
         except (ValueError, binascii.Error):
             raise CheckpointError(
-                f"{file}, line {number}: expected a token in base64 and its rank, "
-                f"got {line[:40]!r}"
+                f"{file}, line {number}: expected a token in base64 and its rank, got {line[:40]!r}"
             ) from None
     if sorted(ranks.values()) != list(range(len(ranks))):
         raise CheckpointError(f"{file}: the ranks are not 0 to {len(ranks) - 1}; fetch it again")
@@ -125,10 +131,9 @@ def _from_sentencepiece(file: Path, kind: SentencePieceFile, options: dict[str, 
 
 
 def _read_model(file: Path) -> Any:
-    from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-    model = sentencepiece_model_pb2.ModelProto()
+    model = import_protobuf().ModelProto()
     try:
         model.ParseFromString(file.read_bytes())
     except DecodeError:

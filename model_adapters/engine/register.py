@@ -26,7 +26,10 @@ def register() -> None:
     package = "sensorium.model_adapters.engine"
     ModelRegistry.register_model(ARCHITECTURE, f"{package}.model:ComposedForCausalLM")
     ModelRegistry.register_model(TEXT_ARCHITECTURE, f"{package}.text_model:TextForCausalLM")
-    for mode, tokenizer in (("sensorium", "ComposedTokenizer"), ("sensorium-text", "TextTokenizer")):
+    for mode, tokenizer in (
+        ("sensorium", "ComposedTokenizer"),
+        ("sensorium-text", "TextTokenizer"),
+    ):
         TokenizerRegistry.register(mode, f"{package}.tokenizer", tokenizer)
         RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
     MODELS_CONFIG_MAP[ARCHITECTURE] = _defaults()

@@ -1,4 +1,4 @@
-"""Applies a translation to tensors, one at a time, so that memory holds one tensor at most twice."""
+"""Applies a translation to tensors one at a time: memory holds one tensor at most twice."""
 
 from __future__ import annotations
 
@@ -126,4 +126,10 @@ def _joined(name: str, shards: list[torch.Tensor], translation: Translation) -> 
     axis = translation.shard_axes.get(translation.part_of(targets[0])) if targets else None
     if axis is None or len(shards) == 1:
         return shards[0]
-    return torch.cat(shards, dim=axis)
+    try:
+        return torch.cat(shards, dim=axis)
+    except RuntimeError:
+        shapes = ", ".join(str(list(shard.shape)) for shard in shards)
+        raise CheckpointError(
+            f"tensor {name!r}: the model-parallel files' parts do not join: {shapes}"
+        ) from None

@@ -102,9 +102,7 @@ def _placed(
         yield from translator.translate(tensor, targets, shapes)
 
 
-def _targets(
-    sourced: SourcedName, translator: Translator, progress: _Progress
-) -> tuple[str, ...]:
+def _targets(sourced: SourcedName, translator: Translator, progress: _Progress) -> tuple[str, ...]:
     """Where a tensor goes; none, and a note of why, for one that is not taken."""
     if sourced.placement is None:
         progress.unexpected.append(sourced)

@@ -1,7 +1,7 @@
 """Baichuan-7B and Baichuan2-7B: Llama with q, k and v in one matrix.
 
-Facts: baichuan-inc/Baichuan-7B and Baichuan2-7B, modeling_baichuan.py (`W_pack` holds q, k and v one
-under another; Baichuan2's `NormHead` scales the rows of `lm_head` to length one),
+Facts: baichuan-inc/Baichuan-7B and Baichuan2-7B, modeling_baichuan.py (`W_pack` holds q, k and v
+one under another; Baichuan2's `NormHead` scales the rows of `lm_head` to length one),
 tokenization_baichuan.py. The 13B models have no rotary positions (ALiBi) and say `model_max_length`
 where the 7B models say `max_position_embeddings`.
 """
@@ -53,9 +53,7 @@ BAICHUAN2 = replace(
 )
 
 
-def _chat_if_trained(
-    raw: Mapping[str, Any], generation: Mapping[str, Any]
-) -> PromptStyle | None:
+def _chat_if_trained(raw: Mapping[str, Any], generation: Mapping[str, Any]) -> PromptStyle | None:
     """The chat models' generation config names the tokens of the two speakers."""
     return BAICHUAN2_CHAT if "user_token_id" in generation else None
 

@@ -1,7 +1,7 @@
 """InternLM (the first, `InternLMForCausalLM`): Llama with biases in the attention.
 
-Facts: InternLM/InternLM and internlm-chat-7b, modeling_internlm.py (`bias` is that of q, k, v and o;
-the MLP has none; `rotary: {type: dynamic}` widens the rotary base only past
+Facts: InternLM/InternLM and internlm-chat-7b, modeling_internlm.py (`bias` is that of q, k, v and
+o; the MLP has none; `rotary: {type: dynamic}` widens the rotary base only past
 `max_position_embeddings`), tokenization_internlm.py (sentencepiece's own settings, BOS).
 """
 
@@ -71,8 +71,8 @@ TEXT_MODEL = TextModel(
     language_model=INTERNLM,
     style=_style,
     limits=(
-        "the context ends at `max_position_embeddings`; internlm-chat-7b-v1_1 writes no `<eoh>` and "
-        "needs `--chat-template`"
+        "the context ends at `max_position_embeddings`; internlm-chat-7b-v1_1 writes no `<eoh>` "
+        "and needs `--chat-template`"
     ),
     proof="tests/families/test_legacy_lms.py",
 )

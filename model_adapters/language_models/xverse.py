@@ -1,7 +1,8 @@
 """XVERSE 7B, 13B and 65B: Llama under its own name.
 
-Facts: xverse/XVERSE-13B-Chat, modeling_xverse.py (`_build_chat_input`: each part of a conversation is
-tokenised by itself); the mixture-of-experts models have another layout.
+Facts: xverse/XVERSE-13B-Chat, modeling_xverse.py (`_build_chat_input`); the mixture-of-experts
+models have another layout. The authors tokenise each turn by itself, which is the same as the whole
+text where a turn ends with a special token or does not merge with the next one.
 """
 
 from __future__ import annotations

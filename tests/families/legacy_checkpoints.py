@@ -156,7 +156,7 @@ def _llama_like(architecture: str, model_type: str, rows: int, **changes: Any) -
 
 
 def internlm(folder: Path) -> None:
-    """InternLM-chat-7b: biases, dynamic rotary positions, symbols inside the sentencepiece model."""
+    """InternLM-chat-7b: biases, dynamic rotary positions, symbols in the sentencepiece model."""
     tiny.save_bin(folder, _drawn(_llama_shapes(704, bias=True), 1200))
     rotary = {"base": 10000, "type": "dynamic"}
     raw = _llama_like("InternLMForCausalLM", "internlm", 704, bias=True, rotary=rotary)
@@ -168,16 +168,16 @@ def baichuan(folder: Path) -> None:
     """Baichuan-7B: one file, q, k and v in `W_pack`, no BOS."""
     state = _drawn(_llama_shapes(640, packed=True), 1300)
     torch.save(state, folder / "pytorch_model.bin")
-    tiny.write_json(
-        folder / "config.json", _llama_like("BaiChuanForCausalLM", "baichuan", 640)
-    )
+    tiny.write_json(folder / "config.json", _llama_like("BaiChuanForCausalLM", "baichuan", 640))
     legacy_tokenizers.sentencepiece_model(folder, dummy_prefix=True, bos=False)
 
 
 def baichuan2(folder: Path) -> None:
     """Baichuan2-7B-Chat: a head whose rows are scaled, symbols for the speakers."""
     tiny.save_bin(folder, _drawn(_llama_shapes(640, packed=True), 1400))
-    raw = _llama_like("BaichuanForCausalLM", "baichuan", 640, model_max_length=2048, z_loss_weight=0)
+    raw = _llama_like(
+        "BaichuanForCausalLM", "baichuan", 640, model_max_length=2048, z_loss_weight=0
+    )
     tiny.write_json(folder / "config.json", raw)
     tiny.write_json(
         folder / "generation_config.json",

@@ -2,7 +2,7 @@
 
 Nothing of `sensorium` is imported here. Sources: QwenLM/Qwen (modeling_qwen.py), InternLM/InternLM
 (modeling_internlm.py), baichuan-inc/Baichuan-7B and Baichuan2-7B (modeling_baichuan.py), XVERSE
-(modeling_xverse.py), FlagAI-Open/FlagAI (modeling_aquila.py), meta-llama/llama (llama/model.py) with
+(modeling_xverse.py), FlagAI-Open/FlagAI (modeling_aquila.py), meta-llama/llama (llama/model.py) and
 fairscale's parallel layers.
 """
 

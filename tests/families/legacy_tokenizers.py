@@ -1,4 +1,4 @@
-"""Tokenizer files of old language models, trained here, and the libraries their authors read with."""
+"""Tokenizer files of old language models, trained here, and read as their authors do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 Encode = Callable[[Path, str], list[int]]
 _CORPUS = Path(__file__).resolve().parents[2] / "LICENSE"
 _WORDS = """Human: Assistant: user assistant system What is it? Who are you? Tell me more.
-You are a helpful assistant. A chat between a curious human and an artificial intelligence assistant.
+You are a helpful assistant. A chat between a curious human and an AI assistant.
 你好，你是谁？ 今天天气怎么样？
 """
 # From QwenLM/Qwen, tokenization_qwen.py.
@@ -181,9 +181,7 @@ def aquila_tokenizer(folder: Path) -> None:
     tokenizer.model.save(str(folder))
     vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
     first = len(vocabulary)
-    write_json(
-        folder / "added_tokens.json", {token: first + n for n, token in enumerate(special)}
-    )
+    write_json(folder / "added_tokens.json", {token: first + n for n, token in enumerate(special)})
     decoder = {
         str(first + n): {
             "content": token,

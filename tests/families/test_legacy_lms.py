@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-import torch
 
 from tests.families import legacy_reference as reference
 from tests.families import legacy_tokenizers as tokenizers
@@ -231,8 +229,8 @@ class TestAquila(LegacyProof):
 def halves(model: Any) -> None:
     """What a loader would read that leaves Meta's rotary pairs side by side."""
     for rank in model.ranks:
-        for name in ("wq", "wk"):
-            name = f"layers.0.attention.{name}.weight"
+        for part in ("wq", "wk"):
+            name = f"layers.0.attention.{part}.weight"
             rows = rank[name].unflatten(0, (-1, 16, 2)).transpose(1, 2)
             rank[name] = rows.reshape(rank[name].shape)
 
