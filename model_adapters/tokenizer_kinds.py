@@ -14,8 +14,8 @@ __all__ = ["SentencePieceFile", "TiktokenFile", "TokenizerKind"]
 class TiktokenFile:
     """A file of byte sequences and ranks; special tokens take the ids after the last rank.
 
-    `pattern` cuts a text into words, `end` is the end-of-sequence token unless the folder's
-    generation_config.json says `chat_format: chatml` and there is a `chat_end`.
+    `pattern` cuts a text into words, after NFC. `end` is the end-of-sequence token, `chat_end` that
+    of a text model that was trained on conversations.
     """
 
     file: str
@@ -23,7 +23,6 @@ class TiktokenFile:
     special: tuple[str, ...]
     end: str
     chat_end: str | None = None
-    normalise: bool = True
 
 
 @dataclass(frozen=True)

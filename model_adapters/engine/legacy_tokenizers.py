@@ -56,8 +56,7 @@ def _from_tiktoken(file: Path, kind: TiktokenFile, options: dict[str, Any]) -> A
         # A word that is a token by itself is that token, whatever its merges would give.
         token_models.BPE(ranks, _merges(ranks), fuse_unk=False, ignore_merges=True)
     )
-    if kind.normalise:
-        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(kind.pattern), behavior="isolated"),
@@ -68,10 +67,8 @@ def _from_tiktoken(file: Path, kind: TiktokenFile, options: dict[str, Any]) -> A
     tokenizer.add_special_tokens(
         [AddedToken(token, normalized=False, special=True) for token in kind.special]
     )
-    chats = _read_json(file.parent / "generation_config.json").get("chat_format") == "chatml"
-    end = kind.chat_end if chats and kind.chat_end is not None else kind.end
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=end, pad_token=kind.end, **options
+        tokenizer_object=tokenizer, eos_token=kind.end, pad_token=kind.end, **options
     )
 
 

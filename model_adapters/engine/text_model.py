@@ -61,8 +61,9 @@ class TextForCausalLM(nn.Module, SupportsPP):
         return embedded
 
     def _inside(self, input_ids: torch.Tensor) -> torch.Tensor:
-        # An id past the table, which a prompt can hold, would end the engine for everybody.
-        return input_ids.masked_fill(input_ids >= self.config.vocab_size, 0)
+        # An id past the table, which a prompt can hold, would end the engine for everybody. In
+        # place, because captured graphs read the ids where they were when captured.
+        return input_ids.masked_fill_(input_ids >= self.config.vocab_size, 0)
 
     def forward(
         self,

@@ -21,6 +21,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
 from sensorium.model_adapters.prompts import PromptStyle
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
+from sensorium.model_adapters.tokenizer_kinds import TiktokenFile
 
 __all__ = [
     "IMAGE_MARK",
@@ -94,7 +95,10 @@ def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
         base = load_legacy(folder, kind, **kwargs)
     else:
         base = _load_base(str(folder), False, None, kwargs)
-    return _in_pieces(base, style_of(folder, raw, model))
+    style = style_of(folder, raw, model)
+    if isinstance(kind, TiktokenFile) and kind.chat_end is not None and style is not None:
+        base.eos_token = kind.chat_end
+    return _in_pieces(base, style)
 
 
 def _in_pieces(base: Any, style: PromptStyle | None) -> Any:

@@ -85,10 +85,11 @@ class LegacyProof:
         return self.first + type(self).encode(built(folder, self.checkpoint), text)
 
     def test_texts_equal_the_reference(self, subject: Subject, folder: Path) -> None:
-        for text in TEXTS:
-            answer = subject.served.generate(text, tokens=16)
+        answers = [subject.served.generate(text, tokens=16) for text in TEXTS]
+        for text, answer in zip(TEXTS, answers, strict=True):
             assert answer.prompt == self.ids(folder, text)
             assert subject.compare(answer) < TOLERANCE
+        assert len({tuple(answer.tokens) for answer in answers}) == len(TEXTS)
 
     def test_a_chat_equals_the_reference(self, subject: Subject, folder: Path) -> None:
         if self.prompt is None:

@@ -14,6 +14,8 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.qwen import QWEN_TOKENIZER, QWEN_VL_TOKENIZER
 from sensorium.model_adapters.tokenizer_kinds import SentencePieceFile
 from tests.families import legacy_tokenizers
+from tests.families.legacy_checkpoints import qwen_config
+from tests.families.tiny import write_json
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
 TEXTS = (
@@ -99,8 +101,20 @@ def test_special_tokens_of_qwen_and_qwen_vl(tmp_path: Path) -> None:
     numbers = list(range(764, 773))
     assert vision.convert_tokens_to_ids([*names, "<imgpad>"]) == numbers
     assert text.eos_token == "<|endoftext|>"
-    (tmp_path / "generation_config.json").write_text('{"chat_format": "chatml"}')
-    assert load(tmp_path, QWEN_TOKENIZER).eos_token == "<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    ("chat_format", "end"), [("chatml", "<|im_end|>"), ("raw", "<|endoftext|>")]
+)
+def test_where_answers_of_qwen_end(tmp_path: Path, chat_format: str, end: str) -> None:
+    from sensorium.model_adapters.engine.tokenizer import load_text_tokenizer
+
+    legacy_tokenizers.qwen_tiktoken(tmp_path)
+    write_json(tmp_path / "config.json", qwen_config())
+    write_json(tmp_path / "generation_config.json", {"chat_format": chat_format})
+    tokenizer = load_text_tokenizer(tmp_path)
+    assert tokenizer.eos_token == end
+    assert (tokenizer.chat_template is None) == (chat_format == "raw")
 
 
 def test_tokens_that_fine_tuning_added(tmp_path: Path) -> None:
