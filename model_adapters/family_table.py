@@ -29,7 +29,8 @@ _TEXT_HEAD = """
 
 Language models that are Llama or Qwen2 under names of their own, and that vLLM no longer loads.
 They are served as text models in their authors' layout, without remote code, and the same
-translations let a checkpoint of a family above stand on one of them.
+translations let a checkpoint laid out as LLaVA is stand on one of them
+(`tests/families/test_legacy_composed.py`).
 """
 
 
