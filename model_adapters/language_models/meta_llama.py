@@ -139,8 +139,10 @@ TEXT_MODEL = TextModel(
     language_model=META_LLAMA,
     limits=(
         "a local folder with `params.json`, `consolidated.NN.pth` and `tokenizer.model`; LLaMA 1's "
-        "2048 positions and Llama 2's 4096 are told apart by `norm_eps`; no conversation format: "
-        "chat models need `--chat-template`; no Llama 3 (its tokenizer is another)"
+        "2048 positions and Llama 2's 4096 are told apart by `norm_eps`, which fails for "
+        "Llama-2-7b-chat (`--hf-overrides '{\"max_position_embeddings\": 4096}'` mends it); no "
+        "conversation format: chat models need `--chat-template`; no Llama 3 (its tokenizer is "
+        "another)"
     ),
     proof="tests/families/test_legacy_lms.py",
 )

@@ -1,8 +1,8 @@
 """XVERSE 7B, 13B and 65B: Llama under its own name.
 
 Facts: xverse/XVERSE-13B-Chat, modeling_xverse.py (`_build_chat_input`); the mixture-of-experts
-models have another layout. The authors tokenise each turn by itself, which is the same as the whole
-text where a turn ends with a special token or does not merge with the next one.
+models have another layout. The authors tokenise earlier turns one by one, here a conversation is
+one text: ids can differ at the line breaks between an earlier question and its answer.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ TEXT_MODEL = TextModel(
     architectures=("XverseForCausalLM",),
     language_model=XVERSE,
     style=_style,
-    limits="no mixture-of-experts models; the base models have the chat models' format too",
+    limits=(
+        "no mixture-of-experts models; the base models have the chat models' format too; with "
+        "several turns, line breaks may be tokenised otherwise than by the authors, turn by turn"
+    ),
     proof="tests/families/test_legacy_lms.py",
 )
