@@ -1,14 +1,48 @@
-"""What a server has to know of a checkpoint's conversation format, beside its template."""
+"""How a checkpoint's conversations are written, beyond what its files say."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.language_models.text_model import TextModel
 from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
-from sensorium.model_adapters.registry import architecture_of, recognise
+from sensorium.model_adapters.prompts import STYLES, PromptStyle
+from sensorium.model_adapters.registry import Match, architecture_of, recognise
 
-__all__ = ["stop_texts"]
+__all__ = ["CONVERSATION", "checkpoint_name", "choose_style", "choose_text_style", "stop_texts"]
+
+# A style's name, NAME=STYLE for one checkpoint, or several of these with commas.
+CONVERSATION = "SENSORIUM_CONVERSATION"
+_CACHED = re.compile(r"models--(?:[^/]+?--)?([^/]+)/snapshots/")
+
+
+def checkpoint_name(path: str) -> str:
+    """The last part of a hub id or of a folder, also for a folder of the hub's cache."""
+    cached = _CACHED.search(path)
+    return cached[1] if cached is not None else Path(path).name
+
+
+def choose_style(match: Match, path: str) -> PromptStyle:
+    """The style that a user asks for, else what the checkpoint's name and config call for.
+
+    Raises CheckpointError for a style that is not known.
+    """
+    spec, config = match.spec, match.config
+    wanted = _wanted(path)
+    if wanted is None:
+        return spec.prompt(config, architecture_of(config), checkpoint_name(path))
+    return spec.with_image_tokens(wanted, config)
+
+
+def choose_text_style(raw: Mapping[str, Any], model: TextModel, folder: Path) -> PromptStyle | None:
+    """The same for a language model alone; None for one that only continues texts."""
+    return _wanted(str(folder)) or style_of(folder, raw, model)
 
 
 def stop_texts(checkpoint: Path) -> tuple[str, ...]:
@@ -19,11 +53,26 @@ def stop_texts(checkpoint: Path) -> tuple[str, ...]:
     """
     text = find_text_model(checkpoint)
     if text is not None:
-        style = style_of(checkpoint, *text)
+        style = choose_text_style(*text, checkpoint)
         return () if style is None else style.stops
     try:
         raw = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
     match = recognise(raw) if isinstance(raw, dict) else None
-    return () if match is None else match.spec.prompt(architecture_of(raw)).stops
+    return () if match is None else choose_style(match, str(checkpoint)).stops
+
+
+def _wanted(path: str) -> PromptStyle | None:
+    name, found = checkpoint_name(path), None
+    for entry in filter(None, map(str.strip, os.environ.get(CONVERSATION, "").split(","))):
+        checkpoint, separator, style = entry.rpartition("=")
+        if not separator or checkpoint in (name, path):
+            found = style
+    if found is None:
+        return None
+    if found not in STYLES:
+        raise CheckpointError(
+            f"{CONVERSATION} asks for {found!r}; known: {', '.join(sorted(STYLES))}"
+        )
+    return STYLES[found]

@@ -49,7 +49,7 @@ def family_rows() -> list[dict[str, Any]]:
                 "towers": list(spec.tower.kinds),
                 "projectors": list(spec.projectors),
                 "modalities": list(spec.modalities),
-                "prompts": sorted({style.name for style in spec.prompts.values()}),
+                "prompts": sorted({style.name for style in spec.styles()}),
                 "class": "merge",
                 "limits": spec.limits,
                 "proof": spec.proof,
@@ -89,7 +89,7 @@ def families_markdown() -> str:
             f"- Takes: {', '.join(row['modalities'])}\n"
             f"- Parts: {' or '.join(row['towers'])} tower, {' or '.join(row['projectors'])} "
             f"projector, {' or '.join(row['language_models'])} language model\n"
-            f"- Conversation: {', '.join(f'`{name}`' for name in row['prompts'])}\n"
+            f"- Conversation: {' or '.join(f'`{name}`' for name in row['prompts'])}\n"
             f"- Limits: {row['limits']}\n"
             f"- Proof: `{row['proof']}`\n"
         )

@@ -1,8 +1,8 @@
-"""Images to pixel arrays, as the authors' code and the transformers of its time did it.
+"""Images to the square pictures that a tower sees, as the authors' code did with PIL.
 
-Plain PIL and numpy: bicubic resizing with PIL's own antialiasing, sizes truncated, channels scaled
-in double precision and normalised in single. transformers 5 resizes with torchvision by default,
-which gives other pixels.
+Bicubic resizing with PIL's own antialiasing, sizes truncated; transformers 5 resizes by
+torchvision, with other pixels. Squares stay 8-bit: scaling and normalising are folded into the
+tower. A picture that was decoded smaller than it is gets the shape that its full size would have.
 """
 
 from __future__ import annotations
@@ -14,39 +14,77 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sensorium.model_adapters.packers import AnyresLayout
+from sensorium.model_adapters.layouts import AnyresLayout
+from sensorium.model_adapters.resampling import Resample, bicubic
 
 if TYPE_CHECKING:
     from sensorium.model_adapters.plan import ImagePlan, Plan
 
-__all__ = ["Pixels", "pad_and_resize", "prepare", "resize_and_crop", "tile"]
+__all__ = [
+    "Pixels",
+    "fit_and_pad",
+    "pad_and_resize",
+    "picture_size",
+    "prepare",
+    "resize_and_crop",
+    "tile",
+]
 
 # The longest edge of a square that is padded in one piece; rows of a band; how many squares long an
 # image may be resized as a whole.
 _LONG_EDGE = 8192
 _BAND = 256
 _LONGEST = 32
-Pixels = npt.NDArray[np.float32]
+# The shortest edge of a picture that is fitted into a square.
+_SHORTEST = 14
+Pixels = npt.NDArray[np.uint8]
+Size = tuple[int, int]
 
 
-def prepare(image: Image.Image, plan: Plan) -> Pixels:
-    """Pixels `[squares, 3, size, size]` of one image: one square, or the whole and its tiles.
+def prepare(
+    image: Image.Image, plan: Plan, size: Size | None = None, resample: Resample = bicubic
+) -> Pixels:
+    """8-bit pixels `[squares, 3, edge, edge]`: one square, or the whole and its tiles.
 
     An alpha channel is dropped, showing the colours below it, as `convert("RGB")` does in the
-    authors' code.
+    authors' code. `size` is the file's (width, height) where `image` was decoded smaller.
     """
     image = image.convert("RGB")
     layout = plan.layout()
-    if layout is not None:
-        squares = tile(image, layout)
+    if isinstance(layout, AnyresLayout):
+        squares = tile(image, layout, size or image.size, resample)
     elif plan.image.aspect == "pad":
-        squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size)]
+        squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size, resample)]
+    elif plan.image.aspect == "fit":
+        squares = [fit_and_pad(image, plan.image, size or image.size, resample)]
     else:
-        squares = [resize_and_crop(image, plan.image)]
-    return np.stack([_normalise(square, plan.image) for square in squares])
+        squares = [resize_and_crop(image, plan.image, size or image.size, resample)]
+    pixels = np.stack([np.asarray(square) for square in squares])
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def pad_and_resize(image: Image.Image, colour: tuple[int, ...], size: int) -> Image.Image:
+def picture_size(plan: Plan, size: Size) -> Size:
+    """In what size a picture of `size` is seen at most, padding not counted."""
+    layout = plan.layout()
+    if isinstance(layout, AnyresLayout):
+        fitted = layout.fitted(*size)
+        return max(fitted[0], layout.size), max(fitted[1], layout.size)
+    edge = plan.image.size
+    if plan.image.aspect == "fit":
+        width, height = (max(int(side / max(size) * edge), _SHORTEST) for side in size)
+        return width, height
+    if plan.image.aspect == "pad":
+        scale = edge / max(size)
+    elif plan.image.resize == "squash":
+        return edge, edge
+    else:
+        scale = edge / min(size)
+    return math.ceil(size[0] * scale), math.ceil(size[1] * scale)
+
+
+def pad_and_resize(
+    image: Image.Image, colour: tuple[int, ...], size: int, resample: Resample = bicubic
+) -> Image.Image:
     """The image in the middle of a square of `colour` (`expand2square`), resized to `size`.
 
     A file of a few kilobytes can hold an image of 1x65000 pixels, whose square would take 12 GB.
@@ -59,7 +97,7 @@ def pad_and_resize(image: Image.Image, colour: tuple[int, ...], size: int) -> Im
     if edge <= _LONG_EDGE:
         square = Image.new("RGB", (edge, edge), colour)
         square.paste(image, (left, top))
-        return square.resize((size, size), Image.Resampling.BICUBIC)
+        return resample(square, (size, size))
     scale = edge / size
     # A bicubic kernel reaches two output pixels far.
     first = max(0, math.floor(left / scale) - 3)
@@ -77,25 +115,43 @@ def pad_and_resize(image: Image.Image, colour: tuple[int, ...], size: int) -> Im
     return narrow.resize((size, size), Image.Resampling.BICUBIC)
 
 
-def tile(image: Image.Image, layout: AnyresLayout) -> list[Image.Image]:
+def fit_and_pad(
+    image: Image.Image, plan: ImagePlan, full: Size, resample: Resample = bicubic
+) -> Image.Image:
+    """The image resized so that its longer edge is the square's, padded with the mean colour.
+
+    deepseek-ai/DeepSeek-VL, deepseek_vl/models/image_processing_vlm.py: no edge below 14 pixels.
+    """
+    size, longest = plan.size, max(full)
+    width, height = (max(int(edge / longest * size), _SHORTEST) for edge in full)
+    square = Image.new("RGB", (size, size), plan.pad_colour)
+    square.paste(resample(image, (width, height)), ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def tile(
+    image: Image.Image, layout: AnyresLayout, full: Size, resample: Resample = bicubic
+) -> list[Image.Image]:
     """The whole image squeezed into one square, then its tiles, row by row, padded with black."""
-    canvas = Image.new("RGB", layout.canvas(*image.size))
-    fitted = image.resize(layout.fitted(*image.size), Image.Resampling.BICUBIC)
+    canvas = Image.new("RGB", layout.canvas(*full))
+    fitted = resample(image, layout.fitted(*full))
     canvas.paste(fitted, ((canvas.width - fitted.width) // 2, (canvas.height - fitted.height) // 2))
     size = layout.size
-    squares = [image.resize((size, size), Image.Resampling.BICUBIC)]
+    squares = [resample(image, (size, size))]
     for top in range(0, canvas.height, size):
         for left in range(0, canvas.width, size):
             squares.append(canvas.crop((left, top, left + size, top + size)))
     return squares
 
 
-def resize_and_crop(image: Image.Image, plan: ImagePlan) -> Image.Image:
+def resize_and_crop(
+    image: Image.Image, plan: ImagePlan, full: Size, resample: Resample = bicubic
+) -> Image.Image:
     """To the tower's square: both edges resized, or the shorter one and a centre crop."""
     size = plan.size
     if plan.resize == "squash":
-        return image.resize((size, size), Image.Resampling.BICUBIC)
-    width, height = image.size
+        return resample(image, (size, size))
+    width, height = full
     if width <= height:
         target = (size, int(size * height / width))
     else:
@@ -104,17 +160,11 @@ def resize_and_crop(image: Image.Image, plan: ImagePlan) -> Image.Image:
     if max(target) > _LONGEST * size:
         # Only what the crop keeps: the whole of a thin image could take gigabytes.
         # In two steps, as PIL resizes: along the rows, then along the columns.
+        width, height = image.size
         across, down = width / target[0], height / target[1]
         columns = (left * across, 0, min((left + size) * across, width), height)
         rows = (0, top * down, size, min((top + size) * down, height))
         image = image.resize((size, height), Image.Resampling.BICUBIC, box=columns)
         return image.resize((size, size), Image.Resampling.BICUBIC, box=rows)
-    image = image.resize(target, Image.Resampling.BICUBIC)
+    image = resample(image, target)
     return image.crop((left, top, left + size, top + size))
-
-
-def _normalise(image: Image.Image, plan: ImagePlan) -> Pixels:
-    scaled = (np.asarray(image, dtype=np.float64) * (1 / 255)).astype(np.float32)
-    mean, std = (np.asarray(value, dtype=np.float32) for value in (plan.mean, plan.std))
-    normalised = (scaled - mean) / std
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)

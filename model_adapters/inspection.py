@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
-from sensorium.model_adapters.towers import OVERRIDE
 from sensorium.model_adapters.weight_names import DROPPED, place
 
 __all__ = [
@@ -79,7 +79,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     match = recognise(raw)
     if match is None:
         raise UnknownFamilyError(_not_ours(folder, raw))
-    plan = make_plan(raw, match, folder)
+    raw, plan = dict(match.config), make_plan(match, folder)
     files = scan(folder)
     placed, dropped, unknown = _place_all(files, plan)
     inside = placed["vision_tower"] > 0
@@ -91,10 +91,10 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
     if not inside and not _has_weights(plan):
         problems.append(
-            f"the vision tower {plan.tower!r} is not here; vLLM would fetch {plan.tower_source}, "
-            f"or set {OVERRIDE} to its folder"
+            f"the vision tower {plan.tower.name!r} is not here; vLLM would fetch "
+            f"{plan.tower.source}, or name its folder with --vision-tower"
         )
-    style = match.spec.prompt(plan.architecture)
+    style = choose_style(match, str(folder.resolve()))
     return Inspection(
         path=str(folder),
         family=plan.family,
@@ -103,15 +103,15 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         why=plan.why,
         architecture=plan.architecture,
         language_model=plan.text_architecture,
-        tower=plan.tower,
-        tower_kind=plan.tower_kind,
-        tower_layers=plan.tower_layers,
-        tower_weights="in the checkpoint" if inside else plan.tower_source,
+        tower=plan.tower.name,
+        tower_kind=plan.tower.kind,
+        tower_layers=plan.tower.layers,
+        tower_weights="in the checkpoint" if inside else plan.tower.source,
         projector=str(raw.get("mm_projector_type") or "linear"),
         prompt_style=style.name,
         sample=style.render([("user", "<image>\nWhat is this?")]),
         stops=style.stops,
-        image_tokens={f"{w}x{h}": plan.image_tokens(w, h) for w, h in SIZES},
+        image_tokens={f"{w}x{h}": plan.layout().tokens(w, h) for w, h in SIZES},
         weight_bytes=weight_bytes(folder, files),
         cache_bytes_per_token=cache_bytes(raw),
         placed=dict(placed),
@@ -148,7 +148,7 @@ def _place_all(files: TensorFiles, plan: Plan) -> tuple[Counter[str], Counter[st
     dropped: Counter[str] = Counter()
     unknown = []
     for name in files.tensors:
-        placement = place(name, plan.spec, plan.tower_layers)
+        placement = place(name, plan.spec, plan.tower)
         if placement is None:
             unknown.append(name)
         elif placement.target == DROPPED:
@@ -194,7 +194,7 @@ def absent_from_layers(names: Sequence[str]) -> list[str]:
 
 
 def _has_weights(plan: Plan) -> bool:
-    return plan.tower_folder is not None and bool(scan(Path(plan.tower_folder)).files)
+    return plan.tower.folder is not None and bool(scan(Path(plan.tower.folder)).files)
 
 
 def weight_bytes(folder: Path, files: TensorFiles) -> int | None:

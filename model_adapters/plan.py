@@ -7,36 +7,63 @@ A plan is plain data: it travels inside the model's configuration to every engin
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.packers import AnyresLayout
+from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
 from sensorium.model_adapters.registry import Match, architecture_of, families
 from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
-from sensorium.model_adapters.towers import KINDS, TowerPlace, find_tower, token_grid
+from sensorium.model_adapters.towers import KINDS
+from sensorium.model_adapters.towers.find import TowerPlace, find_tower, measured, token_grid
 
-__all__ = ["ImagePlan", "Plan", "make_plan", "text_fields"]
+__all__ = ["ImagePlan", "Plan", "TowerPlan", "make_plan", "text_fields"]
 
 _NOT_TEXT = (
-    "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "vision_", "tokenizer_", "pretrain_"
+    "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "use_s2", "s2_", "vision_",
+    "tokenizer_", "pretrain_",
 )  # fmt: skip
 _NOT_TEXT_KEYS = frozenset(
     {"architectures", "auto_map", "dtype", "model_type", "torch_dtype", "transformers_version"}
 )
 # Config keys of features that are not served yet: better refused than read as something else.
 _REFUSED = {
-    "mm_use_im_start_end": "trained <im_start>/<im_end> tokens around images",
-    "mm_use_im_patch_token": "a trained <im_patch> token",
     "mm_vision_tower_aux_list": "several vision towers",
     "mm_resampler_type": "a resampler after the vision tower",
-    "use_s2": "multi-scale (S2) vision features",
     "use_mm_proj_aux": "a second projector",
 }
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], "null")
+
+
+@dataclass(frozen=True)
+class TowerPlan:
+    """A tower, and what is kept of its output.
+
+    `layers` is how many encoder layers run (the selected hidden state's index), `grid` the patches
+    along an edge, `source` the folder or hub id that may hold the weights (`folder`: if a folder).
+    `skip` is how many rows of the features are cut off in front. `scales` are the sizes in pixels
+    at which one picture is looked at, side by side in the features; none: at the tower's own.
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    source: str
+    folder: str | None
+    layers: int
+    keep_class_token: bool
+    grid: int
+    skip: int = 0
+    scales: tuple[int, ...] = ()
+
+    def tokens(self) -> int:
+        """Features of one square image."""
+        class_token = self.keep_class_token and KINDS[self.kind].has_class_token
+        return self.grid**2 + class_token - self.skip
 
 
 @dataclass(frozen=True)
@@ -57,25 +84,13 @@ class ImagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checkpoint, understood.
-
-    `tower_layers` is how many encoder layers run (the selected hidden state's index), `grid` the
-    tower's patches along an edge, `tower_source` the folder or hub id that may hold its weights,
-    `text_translation` the name of the language model's entry in `TRANSLATIONS`, if it has one.
-    """
+    """A checkpoint, understood."""
 
     family: str
     architecture: str
     why: str
     certain: bool
-    tower: str
-    tower_kind: str
-    tower_config: Mapping[str, Any]
-    tower_source: str
-    tower_folder: str | None
-    tower_layers: int
-    keep_class_token: bool
-    grid: int
+    tower: TowerPlan
     image: ImagePlan
     projector: ProjectorType
     pinpoints: tuple[tuple[int, int], ...]
@@ -83,33 +98,22 @@ class Plan:
     text_architecture: str
     text_translation: str
     dtype: str | None
+    embedding_scale: float = 1.0
 
     @property
     def spec(self) -> FamilySpec:
         """The family's spec."""
         return families()[self.family]
 
-    def tower_tokens(self) -> int:
-        """Features of one square image that enter the projector."""
-        return self.grid**2 + (self.keep_class_token and KINDS[self.tower_kind].has_class_token)
+    def layout(self) -> Layout:
+        """How an image becomes squares and tokens."""
+        if self.image.aspect == "anyres":
+            return AnyresLayout(self.image.size, self.tower.grid, self.pinpoints)
+        return SquareLayout(self.image.size, self.projector.tokens(self.tower.tokens()))
 
-    def layout(self) -> AnyresLayout | None:
-        """The tiling of an anyres checkpoint, None where each image is one square."""
-        if self.image.aspect != "anyres":
-            return None
-        return AnyresLayout(self.image.size, self.grid, self.pinpoints)
-
-    def image_tokens(self, width: int, height: int) -> int:
-        """How many tokens an image of this size becomes in the prompt."""
-        layout = self.layout()
-        if layout is not None:
-            return layout.tokens(width, height)
-        return self.projector.tokens(self.tower_tokens())
-
-    def most_image_tokens(self) -> int:
-        """The most tokens any image can become."""
-        layout = self.layout()
-        return layout.most_tokens() if layout is not None else self.image_tokens(1, 1)
+    def recipe(self) -> str:
+        """The plan as text, the same for the same plan: says how pictures are prepared."""
+        return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-able data."""
@@ -121,38 +125,36 @@ class Plan:
         image = dict(data["image"])
         image.update(mean=tuple(image["mean"]), std=tuple(image["std"]))
         fields = dict(data)
+        tower = dict(data["tower"])
+        tower["scales"] = tuple(tower["scales"])
+        fields["tower"] = TowerPlan(**tower)
         fields["image"] = ImagePlan(**image)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
         return cls(**fields)
 
 
-def make_plan(raw: RawConfig, match: Match, checkpoint: Path | None) -> Plan:
+def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     """Read a recognised config; raises CheckpointError naming the key that cannot be served."""
-    spec = match.spec
+    spec, raw = match.spec, match.config
     _refuse(raw, spec)
-    tower = find_tower(str(raw["mm_vision_tower"]), checkpoint, spec.tower.kinds)
+    tower = measured(find_tower(raw, checkpoint, spec.tower.kinds), spec, checkpoint)
     aspect = _aspect(raw, spec)
+    tower_plan = _tower_plan(raw, spec, tower)
     return Plan(
         family=spec.name,
         architecture=architecture_of(raw),
         why=match.why,
         certain=match.certain,
-        tower=tower.name,
-        tower_kind=tower.kind,
-        tower_config=dict(tower.config),
-        tower_source=tower.source,
-        tower_folder=None if tower.folder is None else str(tower.folder),
-        tower_layers=_tower_layers(raw, spec, tower),
-        keep_class_token=_keep_class_token(raw, spec),
-        grid=token_grid(tower.config),
-        image=_image_plan(tower, aspect),
+        tower=tower_plan,
+        image=_image_plan(tower, tower_plan, aspect),
         projector=parse_projector(str(raw.get("mm_projector_type") or "linear"), spec.projectors),
         pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
         text_type=match.language_model.config_type,
         text_architecture=match.language_model.architecture,
         text_translation=match.language_model.translation_name,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
+        embedding_scale=match.language_model.embedding_scale(raw),
     )
 
 
@@ -191,6 +193,42 @@ def _aspect(raw: RawConfig, spec: FamilySpec) -> Aspect:
     return aspect
 
 
+def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPlan:
+    keep = _keep_class_token(raw, spec)
+    return TowerPlan(
+        name=tower.name,
+        kind=tower.kind,
+        config=dict(tower.config),
+        source=tower.source,
+        folder=None if tower.folder is None else str(tower.folder),
+        layers=_tower_layers(raw, spec, tower),
+        keep_class_token=keep,
+        grid=token_grid(tower.config),
+        skip=int(spec.tower.drops_first_patch and not keep),
+        scales=_scales(raw, spec, tower),
+    )
+
+
+def _scales(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> tuple[int, ...]:
+    """The sizes of multi-scale (S2) features, the tower's own one first."""
+    if not raw.get("use_s2"):
+        return ()
+    if not spec.tower.scales:
+        raise CheckpointError(
+            f"the config's `use_s2: {raw['use_s2']!r}` says multi-scale (S2) vision features, "
+            f"which the family {spec.name!r} does not serve"
+        )
+    value = raw.get("s2_scales") or spec.tower.scales
+    scales = tuple(sorted(int(size) for size in str(value).split(",")))
+    own = int(tower.config["image_size"])
+    if scales[0] != own or any(size % own for size in scales):
+        raise CheckpointError(
+            f"the config's `s2_scales` are {value!r}; they must be multiples of the tower's "
+            f"{own} pixels, and the first one that"
+        )
+    return scales
+
+
 def _tower_layers(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> int:
     selected = spec.tower.select_layer
     if selected is None:
@@ -215,10 +253,10 @@ def _keep_class_token(raw: RawConfig, spec: FamilySpec) -> bool:
     return bool(feature == "cls_patch")
 
 
-def _image_plan(tower: TowerPlace, aspect: Aspect) -> ImagePlan:
+def _image_plan(tower: TowerPlace, plan: TowerPlan, aspect: Aspect) -> ImagePlan:
     kind = KINDS[tower.kind]
     return ImagePlan(
-        size=int(tower.config["image_size"]),
+        size=max((int(tower.config["image_size"]), *plan.scales)),
         resize=kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),

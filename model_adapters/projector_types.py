@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from sensorium.model_adapters.errors import CheckpointError
 
-__all__ = ["ProjectorType", "parse_projector"]
+__all__ = ["BUILDERS", "ProjectorType", "parse_projector"]
 
-_MLP = re.compile(r"mlp(\d+)x_gelu(_Norm)?")
+_MLP = re.compile(r"(split_)?mlp(\d+)x_gelu(_Norm)?")
 _LDPV2_GRID = 12
 
 
 @dataclass(frozen=True)
 class ProjectorType:
-    """A kind of projector (`linear`, `mlp`, `mlp_norm`, `ldp`, `ldpv2`) and its linear layers."""
+    """A kind of projector (`linear`, `mlp`, `mlp_norm`, `split_mlp`, `ldp`, `ldpv2`) and its linear
+    layers."""
 
     kind: str
     depth: int = 1
@@ -45,15 +46,28 @@ def _parse(name: str) -> ProjectorType | None:
     if name in ("linear", "ldpnet", "ldpnetv2"):
         return ProjectorType({"linear": "linear", "ldpnet": "ldp", "ldpnetv2": "ldpv2"}[name])
     found = _MLP.fullmatch(name)
-    if found is None or int(found[1]) < 1:
+    if found is None or int(found[2]) < 1 or (found[1] and found[3]):
         return None
-    return ProjectorType("mlp_norm" if found[2] else "mlp", int(found[1]))
+    kind = "split_mlp" if found[1] else "mlp_norm" if found[3] else "mlp"
+    return ProjectorType(kind, int(found[2]))
 
 
 _EXAMPLES = {
     "linear": "linear",
     "mlp": "mlp2x_gelu",
     "mlp_norm": "mlp2x_gelu_Norm",
+    "split_mlp": "split_mlp2x_gelu",
     "ldp": "ldpnet",
     "ldpv2": "ldpnetv2",
+}
+
+_MODULES = "sensorium.model_adapters.engine.projectors"
+# What builds each kind for the engine: called with the type, the features' width and the output's.
+BUILDERS = {
+    "linear": f"{_MODULES}.mlp:linear",
+    "mlp": f"{_MODULES}.mlp:mlp",
+    "mlp_norm": f"{_MODULES}.mlp:mlp",
+    "split_mlp": f"{_MODULES}.split_mlp:SplitProjector",
+    "ldp": f"{_MODULES}.ldp:LdpProjector",
+    "ldpv2": f"{_MODULES}.ldp:LdpV2Projector",
 }

@@ -12,11 +12,19 @@ from dataclasses import dataclass, replace
 
 __all__ = [
     "BUNNY",
+    "BUNNY_LLAMA",
     "CHATML_DIRECT",
+    "DEEPSEEK_VL",
+    "IMAGE_MARK",
     "LLAMA_2",
     "LLAVA_V0",
     "LLAVA_V1",
+    "MARK_START",
     "MISTRAL_INSTRUCT",
+    "STYLES",
+    "TINYLLAVA",
+    "TINYLLAVA_GEMMA",
+    "USER_MARK",
     "VICUNA_V1",
     "YI_VL",
     "PromptStyle",
@@ -27,6 +35,17 @@ __all__ = [
 Turn = tuple[str, str]
 _SYSTEM_MARK = "{system}"
 _TEXT_MARK = "{text}"
+# Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
+# type is taken for an image; "<image>" in a question is plain text.
+MARK_START = "<|sensorium:"
+IMAGE_MARK = f"{MARK_START}image|>"
+# Stands before and after every text that comes from a conversation. A noncharacter, which no text
+# for exchange holds.
+USER_MARK = "\ufdd0"
+# Stands for an image in texts for people.
+_IMAGE = "<image>"
+# vLLM hands a template each image's mark and a newline, before the text.
+_PLAIN_IMAGE = "{image}\n"
 
 
 @dataclass(frozen=True)
@@ -35,8 +54,10 @@ class PromptStyle:
 
     `system_format` holds `{system}`, the turn formats hold `{text}`. `first_user`, where a format
     puts the system text inside the first question, holds both and replaces the system's own turn;
-    without system text the first question is then an ordinary one. `stops` are the texts that end
-    an answer beside the tokenizer's end-of-sequence token.
+    without system text the first question is then an ordinary one. `image` is what is written for
+    an image before the text (with `images_last`, after it), `{number}` in it counting the images of
+    the conversation from 1. `strip` takes the whitespace around each text away. `stops` are the
+    texts that end an answer beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -46,10 +67,21 @@ class PromptStyle:
     generation: str
     system_format: str = "{system}"
     first_user: str | None = None
+    image: str = _PLAIN_IMAGE
+    images_last: bool = False
+    strip: bool = False
     stops: tuple[str, ...] = ()
 
+    def around_images(self, start: str, end: str) -> PromptStyle:
+        """The style with a text before and one after each image."""
+        return replace(self, image=self.image.replace("{image}", f"{start}{{image}}{end}"))
+
     def render(self, turns: Sequence[Turn], *, generate: bool = True) -> str:
-        """The text of a conversation; a system turn replaces the default system text."""
+        """The text of a conversation, in which `<image>` and a newline stand for each image.
+
+        A system turn replaces the default system text.
+        """
+        turns = self._written(turns)
         system = self.system
         for role, text in turns:
             if role == "system":
@@ -69,12 +101,34 @@ class PromptStyle:
             parts.append(self.generation)
         return "".join(parts)
 
+    def _written(self, turns: Sequence[Turn]) -> list[Turn]:
+        """The turns with each image written as `image` says."""
+        number, written = 0, []
+        for role, text in turns:
+            first, *others = (text.strip() if self.strip else text).split(f"{_IMAGE}\n")
+            images = []
+            for _ in others:
+                number += 1
+                image = self.image.replace("{image}", _IMAGE).replace("{number}", str(number))
+                images.append(image)
+            if self.images_last:
+                written.append((role, "".join([first, *others, *images])))
+            else:
+                pairs = zip(images, others, strict=True)
+                written.append((role, first + "".join(image + piece for image, piece in pairs)))
+        return written
+
     def jinja(self, *, bos: bool) -> str:
-        """The same as a Jinja chat template, starting with the BOS token when `bos` is set."""
+        """The same as a Jinja chat template, starting with the BOS token when `bos` is set.
+
+        Images are marked by `IMAGE_MARK`, texts of the conversation by `USER_MARK` on either side.
+        """
+        system = _marked("m['content']")
         lines = [
-            f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true) -%}}",
+            f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true, images=0) -%}}",
+            self._content_macro(),
             "{%- for m in messages if m['role'] == 'system' -%}",
-            "{%- set ns.system = m['content'] -%}",
+            f"{{%- set ns.system = {system} if m['content'] else '' -%}}",
             "{%- endfor -%}",
             "{{- bos_token -}}" if bos else "",
         ]
@@ -99,6 +153,31 @@ class PromptStyle:
         ]
         return "".join(lines)
 
+    def _content_macro(self) -> str:
+        """A Jinja macro that writes a message's content with its images."""
+        image = _quoted(self.image)
+        for name, value in (("{image}", _quoted(IMAGE_MARK)), ("{number}", "ns.images")):
+            image = image.replace(name, f"' ~ {value} ~ '")
+        text = "text | trim" if self.strip else "text"
+        piece = _marked("(piece[1:] if not loop.first and piece[:1] == '\\n' else piece)")
+        image = f"{{%- set ns.images = ns.images + 1 -%}}{{{{- {image} -}}}}"
+        before, after = ("", image) if self.images_last else (image, "")
+        loop = f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
+        last = f"{loop}{{%- if not loop.first -%}}{after}{{%- endif -%}}{{%- endfor -%}}"
+        return (
+            "{%- macro content(text) -%}"
+            f"{loop}{{%- if not loop.first -%}}{before}{{%- endif -%}}"
+            f"{{{{- {piece} -}}}}{{%- endfor -%}}"
+            f"{last if self.images_last else ''}"
+            "{%- endmacro -%}"
+        )
+
+
+def _marked(expression: str) -> str:
+    """A Jinja expression for a text of the conversation, with its marks."""
+    mark = _quoted(USER_MARK)
+    return f"{mark} ~ {expression} | replace({mark}, '') ~ {mark}"
+
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
@@ -113,7 +192,7 @@ def _expression(form: str) -> str:
             pieces.append("ns.system")
         for inner, text in enumerate(around.split(_TEXT_MARK)):
             if inner:
-                pieces.append("m['content']")
+                pieces.append("content(m['content'])")
             if text:
                 pieces.append(_quoted(text))
     return " ~ ".join(pieces) or "''"
@@ -147,6 +226,9 @@ LLAVA_V0 = PromptStyle(
     stops=("###",),
 )
 BUNNY = replace(VICUNA_V1, name="bunny", assistant="ASSISTANT: {text}<|endoftext|>")
+BUNNY_LLAMA = replace(BUNNY, name="bunny_llama", assistant="ASSISTANT: {text}<|end_of_text|>")
+TINYLLAVA = replace(BUNNY, name="tinyllava")
+TINYLLAVA_GEMMA = replace(BUNNY, name="tinyllava_gemma", assistant="ASSISTANT: {text}<eos>")
 LLAMA_2 = PromptStyle(
     name="llava_llama_2",
     system=(
@@ -193,3 +275,17 @@ YI_VL = PromptStyle(
     generation="Assistant:",
     stops=("###",),
 )
+DEEPSEEK_VL = PromptStyle(
+    name="deepseek",
+    system=LLAMA_2.system,
+    system_format="{system}\n\n",
+    user="User: {text}\n\n",
+    assistant="Assistant: {text}<｜end▁of▁sentence｜>",
+    generation="Assistant:",
+    image="{image}",
+    strip=True,
+    stops=("User:",),
+)
+
+# Every style by its name, for users who choose one.
+STYLES = {style.name: style for style in list(globals().values()) if isinstance(style, PromptStyle)}

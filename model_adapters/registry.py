@@ -1,13 +1,16 @@
 """Which family a checkpoint belongs to, told by its config alone.
 
-The table below is all that is read until a family is recognised; its spec is imported then.
+The table in `families.table` is all that is read until a family is recognised; its spec is
+imported then.
 `model_type` is never trusted by itself: half a dozen families that differ write "llava" there.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -24,14 +27,15 @@ class Entry:
     """A family in the table: its name, where its spec is, and what its configs look like.
 
     A config belongs to the entry when its architecture is one of `architectures` (none: any), it
-    has every key of `needs`, and each key of `when` has one of the values, compared as text. An
-    entry that names architectures goes before one that does not, then the one with more conditions.
+    has every key of `needs`, and the text of each key of `when` is matched by its pattern, wholly.
+    An entry that names architectures goes before one that does not, then the one with more
+    conditions.
     """
 
     name: str
     spec: str
     architectures: tuple[str, ...] = ()
-    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    when: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ("mm_vision_tower",)
 
     def load(self) -> FamilySpec:
@@ -43,16 +47,23 @@ class Entry:
         """Whether the config is one of this family's."""
         if self.architectures and architecture_of(raw) not in self.architectures:
             return False
+        if not self.architectures and "vision_config" in raw and "text_config" in raw:
+            return False  # Hugging Face's layout
         if any(raw.get(key) is None for key in self.needs):
             return False
-        return all(str(raw.get(key)) in values for key, values in self.when.items())
+        return all(re.fullmatch(form, str(raw.get(key))) for key, form in self.when.items())
 
 
 @dataclass(frozen=True)
 class Match:
-    """A recognised family. `why` says by what; `certain` is False where parts were guessed."""
+    """A recognised family. `why` says by what; `certain` is False where parts were guessed.
+
+    `config` is the checkpoint's config in LLaVA's flat keys; its architecture may be that of the
+    language model alone, and it is by this one that conversation styles are chosen.
+    """
 
     spec: FamilySpec
+    config: RawConfig
     language_model: LanguageModel
     why: str
     certain: bool
@@ -95,23 +106,26 @@ class Registry:
 
         Raises UnknownFamilyError for a LLaVA-like config whose language model is unknown.
         """
-        if "vision_config" in raw and "text_config" in raw:
-            return None
         fitting = [entry for entry in self if entry.fits(raw)]
         if not fitting:
             return None
         entry = max(fitting, key=lambda entry: (bool(entry.architectures), len(entry.when)))
         spec = entry.load()
-        name = architecture_of(raw)
+        config = raw if spec.read is None else spec.read(raw)
+        # A spec's `read` names the language model where the config names only the whole.
+        name = architecture_of(config)
         known = spec.language_models.get(name)
         if known is not None:
-            seen = [f"architecture {name}", *(f"{key} {raw.get(key)}" for key in entry.when)]
-            return Match(spec, known, " and ".join(seen), certain=True)
+            seen = [
+                f"architecture {architecture_of(raw)}",
+                *(f"{key} {raw.get(key)}" for key in entry.when),
+            ]
+            return Match(spec, config, known, " and ".join(seen), certain=True)
         guess = guess_language_model(name, str(raw.get("model_type", "")))
         if guess is None:
             raise UnknownFamilyError(self._unknown(raw))
         why = f"laid out as LLaVA is, and {name or raw.get('model_type')!r} speaks of a "
-        return Match(spec, guess, f"{why}{guess.config_type} language model", certain=False)
+        return Match(spec, config, guess, f"{why}{guess.config_type} language model", certain=False)
 
     def _unknown(self, raw: RawConfig) -> str:
         known = {name for entry in self for name in entry.architectures}
@@ -133,34 +147,21 @@ def architecture_of(raw: RawConfig) -> str:
     return str(names[0])
 
 
-def _family(
-    name: str, module: str, *architectures: str, when: Mapping[str, tuple[str, ...]] | None = None
-) -> Entry:
-    spec = f"sensorium.model_adapters.families.{module}:SPEC"
-    return Entry(name, spec, architectures, when or {})
-
-
-_LLAVA = ("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM")
-_MOBILE = "MobileLlamaForCausalLM"
-_BUNNY = ("BunnyQwenForCausalLM", "BunnyQwen2ForCausalLM", "BunnyPhiForCausalLM")
-
-_TABLE = Registry()
-# The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
-_TABLE.add(_family("llava", "llava"))
-_TABLE.add(_family("llava-next", "llava_next", *_LLAVA, when={"image_aspect_ratio": ("anyres",)}))
-_TABLE.add(_family("yi-vl", "yi_vl", _LLAVA[0], when={"mm_projector_type": ("mlp2x_gelu_Norm",)}))
-_TABLE.add(_family("mobilevlm", "mobilevlm", _MOBILE, when={"mm_projector_type": ("ldpnet",)}))
-_TABLE.add(
-    _family("mobilevlm-v2", "mobilevlm_v2", _MOBILE, when={"mm_projector_type": ("ldpnetv2",)})
-)
-_TABLE.add(_family("bunny", "bunny", *_BUNNY))
-
-
 def families() -> Registry:
     """The table of every family that is known."""
-    return _TABLE
+    return _table()
+
+
+@functools.cache
+def _table() -> Registry:
+    from sensorium.model_adapters.families.table import ENTRIES
+
+    table = Registry()
+    for entry in ENTRIES:
+        table.add(entry)
+    return table
 
 
 def recognise(raw: RawConfig) -> Match | None:
     """The family of a config, by the table; see `Registry.match`."""
-    return _TABLE.match(raw)
+    return families().match(raw)

@@ -6,7 +6,9 @@ the configuration code read specs in processes that must stay light.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from sensorium.model_adapters.tokenizer_kinds import TokenizerKind
 from sensorium.model_adapters.translation import Translation
 
 __all__ = [
+    "IMAGE_TOKENS",
     "Aspect",
     "FamilySpec",
     "LanguageModel",
@@ -24,10 +27,11 @@ __all__ = [
 ]
 
 RawConfig = Mapping[str, Any]
-# How an image becomes squares: `pad` with the mean colour, `crop` as the tower's own processor
-# does, `anyres` in tiles.
-Aspect = Literal["pad", "crop", "anyres"]
-
+# The config key that says that each image stands between two trained tokens.
+IMAGE_TOKENS = "mm_use_im_start_end"
+# How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so, `crop`
+# as the tower's own processor does, `anyres` in tiles.
+Aspect = Literal["pad", "fit", "crop", "anyres"]
 # LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
 _LLAVA_WEIGHTS = (
     *(
@@ -49,13 +53,19 @@ _LLAVA_WEIGHTS = (
 class LanguageModel:
     """A language model inside a checkpoint: whose configuration it has, and vLLM's class for it.
 
-    `config_type` is the `model_type` of its transformers configuration. `drop_keys` are config keys
-    that are not the language model's own although they stand in the flat config.
+    `config_type` is the `model_type` of its transformers configuration. `renames` are config keys
+    that the authors' class calls otherwise, `defaults` what that class assumes where the config is
+    silent. `scale` is what embeddings are multiplied by, those of images too: the name of a config
+    key, "sqrt_width" for the root of the width, or "" for nothing. `translation` is for a language
+    model that the checkpoint names in its own way, `tokenizer` for tokenizer files that
+    transformers cannot read.
     """
 
     config_type: str
     architecture: str
-    drop_keys: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    scale: str = ""
     translation: Translation | None = None
     tokenizer: TokenizerKind | None = None
 
@@ -64,6 +74,24 @@ class LanguageModel:
         """The translation's name, empty where the checkpoint's names are vLLM's."""
         return self.translation.name if self.translation is not None else ""
 
+    def fields(self, flat: RawConfig) -> dict[str, Any]:
+        """A flat config's fields of the language model, under transformers' names.
+
+        Raises CheckpointError for values that are not served.
+        """
+        if self.translation is not None:
+            return self.translation.fields(flat)
+        renamed = {self.renames.get(key, key): value for key, value in flat.items()}
+        return {**self.defaults, **renamed}
+
+    def embedding_scale(self, flat: RawConfig) -> float:
+        """What features of images are multiplied by before they join the text's embeddings."""
+        if not self.scale:
+            return 1.0
+        if self.scale == "sqrt_width":
+            return math.sqrt(flat["hidden_size"])
+        return float(flat.get(self.scale, 1.0))
+
 
 @dataclass(frozen=True)
 class Tower:
@@ -71,20 +99,31 @@ class Tower:
 
     `select_layer` and `keep_class_token` of None mean "as the checkpoint's config says". With
     `inside` = "ignored" the authors' loader opens the separate tower even where the checkpoint
-    holds tower tensors.
+    holds tower tensors. `drops_first_patch`: authors who cut the first row of the features off also
+    where the tower has no class token, and lose a patch. `scales` are the sizes in pixels of
+    multi-scale (S2) features, as the authors' code writes them, where the config turns them on and
+    names none.
     """
 
     kinds: tuple[str, ...] = ("clip",)
     select_layer: int | None = None
     keep_class_token: bool | None = None
     inside: Literal["used", "ignored"] = "used"
+    drops_first_patch: bool = False
+    scales: str = ""
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """How text becomes ids. `slow_llama`: sentencepiece as the slow Llama tokenizer reads it."""
+    """How text becomes ids.
+
+    `slow_llama`: sentencepiece as the slow Llama tokenizer reads it, where the files do not name
+    another class. `cuts_vocabulary`: the authors' loader cuts the language model's vocabulary to
+    the tokenizer's; otherwise padding rows take part in the softmax.
+    """
 
     slow_llama: bool = False
+    cuts_vocabulary: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,10 +131,16 @@ class FamilySpec:
     """Everything that sets one family apart from the next.
 
     `language_models` maps the checkpoint's own architecture name to its language model. `prompts`
-    holds the conversation styles by architecture, "" being the family's usual one. `aspects` maps
+    holds the conversation styles by architecture, "" being the family's usual one; before that
+    `named_prompts` are tried, pairs of a pattern that the checkpoint's lower-case name holds and a
+    style, because authors' scripts go by the name. `trained_tokens` are tokens that the tokenizer
+    must know when a config key is true; the key `mm_use_im_start_end` also puts its two around each
+    image. `generation` are the authors' sampling defaults, by vLLM's names. `aspects` maps
     the config's `image_aspect_ratio` to what is done; its key None is the default. `weights` are
     the prefixes of checkpoint tensor names and where they go (None: knowingly dropped), the first
-    match wins. `proof` names the test that compares the family with its reference.
+    match wins. `read` rewrites a config of another shape into LLaVA's flat keys; where it gives a
+    `mm_vision_config`, that is the tower's config (with its `kind`) and the tower lies inside.
+    `proof` names the test that compares the family with its reference.
     """
 
     name: str
@@ -110,10 +155,39 @@ class FamilySpec:
         default_factory=lambda: {None: "crop", "square": "crop", "pad": "pad"}
     )
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
+    named_prompts: tuple[tuple[str, PromptStyle], ...] = ()
+    trained_tokens: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "mm_use_im_patch_token": ("<im_patch>",),
+            IMAGE_TOKENS: ("<im_start>", "<im_end>"),
+        }
+    )
+    generation: Mapping[str, float] = field(default_factory=dict)
     weights: tuple[tuple[str, str | None], ...] = _LLAVA_WEIGHTS
+    read: Callable[[RawConfig], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""
 
-    def prompt(self, architecture: str) -> PromptStyle:
-        """The conversation style of a checkpoint with this architecture."""
-        return self.prompts.get(architecture, self.prompts[""])
+    def tokens_of(self, config: RawConfig) -> tuple[str, ...]:
+        """The trained tokens that a config speaks of."""
+        found = [tokens for key, tokens in self.trained_tokens.items() if config.get(key)]
+        return tuple(token for tokens in found for token in tokens)
+
+    def styles(self) -> tuple[PromptStyle, ...]:
+        """Every conversation style of the family."""
+        return (*self.prompts.values(), *(style for _, style in self.named_prompts))
+
+    def prompt(self, config: RawConfig, architecture: str, name: str = "") -> PromptStyle:
+        """The conversation style of a checkpoint with this config, architecture and name."""
+        style = self.prompts.get(architecture, self.prompts[""])
+        for pattern, named in self.named_prompts:
+            if re.search(pattern, name.lower()):
+                style = named
+                break
+        return self.with_image_tokens(style, config)
+
+    def with_image_tokens(self, style: PromptStyle, config: RawConfig) -> PromptStyle:
+        """The style with the trained tokens around images that a config may speak of."""
+        if not config.get(IMAGE_TOKENS):
+            return style
+        return style.around_images(*self.trained_tokens[IMAGE_TOKENS])

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.conversation import choose_text_style
 from sensorium.model_adapters.inspection import (
     absent_from_layers,
     cache_bytes,
     layer_holes,
     weight_bytes,
 )
-from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
+from sensorium.model_adapters.language_models.text_models import find_text_model
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
 from sensorium.model_adapters.translation import Translation
 
@@ -65,7 +66,7 @@ def inspect_text(folder: Path) -> TextInspection | None:
     assert translation is not None
     fields = translation.fields(raw)
     files = scan(folder)
-    style = style_of(folder, raw, model)
+    style = choose_text_style(raw, model, folder)
     targets = [target for name in files.tensors for target in translation.targets(name)]
     taken = sum(bool(translation.targets(name)) for name in files.tensors)
     kind = model.language_model.tokenizer

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sensorium.model_adapters.plan import TowerPlan
 from sensorium.model_adapters.spec import FamilySpec
+from sensorium.model_adapters.towers import KINDS
 
 __all__ = ["DROPPED", "Placement", "original_name", "place", "place_tower"]
 
@@ -14,12 +16,6 @@ DROPPED = "dropped"
 _COMPUTED = re.compile(
     r"\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$|\.embeddings\.position_ids$"
 )
-# What a CLIP or SigLIP tower has beside the layers that are used.
-_UNUSED_IN_TOWER = re.compile(
-    r"^(text_model|text_projection|visual_projection|logit_scale|logit_bias)\b|"
-    r"vision_model\.(post_layernorm|head)\."
-)
-_LAYER = re.compile(r"vision_model\.encoder\.layers\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Placement:
     reason: str = ""
 
 
-def place(name: str, spec: FamilySpec, tower_layers: int) -> Placement | None:
+def place(name: str, spec: FamilySpec, tower: TowerPlan) -> Placement | None:
     """Where a tensor of the checkpoint goes; None where the family does not know it."""
     if _COMPUTED.search(name):
         return Placement(DROPPED, "computed anew")
@@ -41,22 +37,23 @@ def place(name: str, spec: FamilySpec, tower_layers: int) -> Placement | None:
             if target == "vision_tower.":
                 if spec.tower.inside == "ignored":
                     return Placement(DROPPED, "the authors load the separate tower")
-                return place_tower(name.removeprefix(prefix), tower_layers)
+                return place_tower(name.removeprefix(prefix), tower)
             return Placement(target + name.removeprefix(prefix))
     return None
 
 
-def place_tower(name: str, tower_layers: int) -> Placement:
-    """Where a tensor of a CLIP or SigLIP model goes, `name` as in that model's own files."""
-    if not name.startswith(("vision_model.", "text_", "visual_", "logit_")):
-        name = f"vision_model.{name}"
-    if _UNUSED_IN_TOWER.search(name):
+def place_tower(name: str, tower: TowerPlan) -> Placement:
+    """Where a tensor of a tower goes, `name` as in the tower's own files."""
+    kind = KINDS[tower.kind]
+    if not name.startswith((kind.prefix, *kind.outer)):
+        name = f"{kind.prefix}{name}"
+    if kind.unused.search(name):
         return Placement(DROPPED, "not part of the features")
     if _COMPUTED.search(name):
         return Placement(DROPPED, "computed anew")
-    layer = _LAYER.search(name)
-    if layer is not None and int(layer[1]) >= tower_layers:
-        return Placement(DROPPED, f"after the selected layer {tower_layers}")
+    layer = kind.layer.search(name)
+    if layer is not None and int(layer[1]) >= tower.layers:
+        return Placement(DROPPED, f"after the selected layer {tower.layers}")
     return Placement(f"vision_tower.{name}")
 
 

@@ -9,6 +9,7 @@ SensoriumError
     ├── ModelNotFoundError       404 invalid_request_error / model_not_found
     ├── UnknownRouteError        404 invalid_request_error / unknown_url
     ├── PayloadTooLargeError     413 invalid_request_error / request_too_large
+    ├── TooManyRequestsError     429 requests / rate_limit_exceeded, with Retry-After
     └── UnavailableError         503 server_error / service_unavailable, with Retry-After
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "PayloadTooLargeError",
     "RequestError",
     "SensoriumError",
+    "TooManyRequestsError",
     "UnavailableError",
     "UnknownRouteError",
     "UserError",
@@ -122,6 +124,18 @@ class PayloadTooLargeError(RequestError):
     status = 413
     type = "invalid_request_error"
     default_code = "request_too_large"
+
+
+class TooManyRequestsError(RequestError):
+    """More waits than may wait; the client should try again."""
+
+    status = 429
+    type = "requests"
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.headers["Retry-After"] = str(retry_after)
 
 
 class UnavailableError(RequestError):

@@ -30,7 +30,7 @@ from sensorium.serving.http.state import ServerState
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
-from sensorium.serving.settings import ServeSettings
+from sensorium.serving.settings import ServeSettings, hand_down
 
 # Seconds that batch rows get after the last request has ended; they are done again otherwise.
 _BATCH_SECONDS = 5.0
@@ -44,6 +44,7 @@ def serve(settings: ServeSettings) -> int:
     specs = resolve_models(settings, cpu=cpu)
     eager = not any(COMPILATION_OPTIONS & option_names(spec.options) for spec in specs)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
+    hand_down(settings)
     listener = _listen(settings.host, settings.port)
     atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
@@ -166,11 +167,16 @@ class _Server:
     async def _load(self) -> None:
         from sensorium.serving.engine.vllm_engine import import_vllm
         from sensorium.serving.media.fetch import FetchPolicy
+        from sensorium.serving.media.pipeline import MediaPipeline
 
-        policy = FetchPolicy(allow_private=self._settings.allow_private_media)
+        media = self._state.media = MediaPipeline.from_settings(self._settings)
+        media.start()
+        policy = FetchPolicy(
+            allow_private=self._settings.allow_private_media, seconds=self._settings.media_timeout
+        )
         names = ", ".join(spec.names[0] for spec in self._specs)
         with self._progress.stage(f"importing vLLM for {names}"):
-            await in_daemon_thread(lambda: import_vllm(policy), "import-vllm")
+            await in_daemon_thread(lambda: import_vllm(policy, media), "import-vllm")
         pairs = zip(self._specs, self._state.models.slots, strict=True)
         await asyncio.gather(*(self._load_one(spec, slot) for spec, slot in pairs))
         self._log.release(show=False)
@@ -209,6 +215,8 @@ class _Server:
         self._log.hold()  # an engine that is told to end complains of having ended
         models = [slot.model for slot in self._state.models.slots if slot.model is not None]
         await asyncio.gather(*(model.stop() for model in models))
+        if self._state.media is not None:
+            self._state.media.close()
         kill_children()
         self._progress.line("stopped")
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sensorium.serving.errors import UserError
 
-__all__ = ["OPTIONS", "ModelRequest", "Option", "ServeSettings", "load_settings"]
+__all__ = [
+    "HANDED_DOWN",
+    "OPTIONS",
+    "ModelRequest",
+    "Option",
+    "ServeSettings",
+    "hand_down",
+    "load_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,15 @@ OPTIONS: tuple[Option, ...] = (
     Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
     Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
     Option("allow-private-media", "fetch media from private addresses too", bool, False),
+    Option("media-exact", "decode and resize pictures to the last bit, slower", bool, False),
+    Option("media-workers", "processes that decode media; 0: one a core, at most 8", int, 0, "N"),
+    Option("media-max-mpixels", "largest picture taken, in millions of pixels", float, 64.0, "N"),
+    Option("media-max-seconds", "longest sound taken in a chat", float, 600.0, "SECONDS"),
+    Option(
+        "media-timeout", "seconds that fetching or decoding one may take", float, 20.0, "SECONDS"
+    ),
+    Option("media-cache-mb", "memory for pictures prepared lately", float, 256.0, "MB"),
+    Option("media-queue", "media that may wait for a process; then 429", int, 1024, "N"),
     Option("data-dir", "folder for uploaded files and batches", metavar="FOLDER"),
     Option("max-file-mb", "largest file taken by /v1/files", float, 512.0, "MB"),
     Option("batch-max-mb", "largest input of a batch", float, 200.0, "MB"),
@@ -57,6 +75,24 @@ OPTIONS: tuple[Option, ...] = (
     Option("batch-retention-days", "days that outputs of batches are kept", float, 30.0, "DAYS"),
     Option("log-level", "debug, info, warning or error", default="warning", metavar="LEVEL"),
     Option("served-model-name", "names the model answers to", metavar="NAME", many=True),
+    Option(
+        "vision-tower",
+        "folder of a separate vision tower, or NAME=FOLDER (repeatable)",
+        metavar="FOLDER",
+        many=True,
+    ),
+    Option(
+        "base-model",
+        "folder of the model below a LoRA or delta, or NAME=FOLDER (repeatable)",
+        metavar="FOLDER",
+        many=True,
+    ),
+    Option(
+        "conversation",
+        "conversation style by its name, or NAME=STYLE (repeatable)",
+        metavar="STYLE",
+        many=True,
+    ),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
     Option("dtype", "auto, bfloat16, float16 or float32", engine=True),
     Option("tensor-parallel-size", "GPUs to split a model over", engine=True, metavar="N"),
@@ -72,7 +108,14 @@ _POSITIVE = (
     "batch_max_rows",
     "batch_inflight",
     "batch_retention_days",
+    "media_max_mpixels",
+    "media_max_seconds",
+    "media_timeout",
+    "media_queue",
 )
+_NOT_NEGATIVE = ("media_workers", "media_cache_mb")
+# Options that the reading of checkpoints takes from the environment.
+HANDED_DOWN = ("vision-tower", "base-model", "conversation")
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -113,6 +156,13 @@ class ServeSettings:
     max_body_mb: float = 100.0
     media_root: str | None = None
     allow_private_media: bool = False
+    media_exact: bool = False
+    media_workers: int = 0
+    media_max_mpixels: float = 64.0
+    media_max_seconds: float = 600.0
+    media_timeout: float = 20.0
+    media_cache_mb: float = 256.0
+    media_queue: int = 1024
     data_dir: str | None = None
     max_file_mb: float = 512.0
     batch_max_mb: float = 200.0
@@ -121,7 +171,22 @@ class ServeSettings:
     batch_retention_days: float = 30.0
     log_level: str = "warning"
     served_model_name: tuple[str, ...] = ()
+    vision_tower: tuple[str, ...] = ()
+    base_model: tuple[str, ...] = ()
+    conversation: tuple[str, ...] = ()
     engine_options: tuple[str, ...] = field(default=())
+
+
+def hand_down(values: object, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set the variables by which options reach every process of every engine.
+
+    `values` has the options as attributes; those that were not given change nothing.
+    """
+    for name in HANDED_DOWN:
+        option = _BY_NAME[name]
+        given = getattr(values, option.dest)
+        if given:
+            environment[option.variable] = ",".join(given)
 
 
 def load_settings(
@@ -146,8 +211,9 @@ def load_settings(
     given = {o.name: command_line[o.dest] for o in OPTIONS if o.dest in command_line}
     _apply(given, known, engine, "command line")
     _check(known, models)
-    known["api_key"] = tuple(known["api_key"] or ())
-    known["served_model_name"] = tuple(known["served_model_name"] or ())
+    for option in OPTIONS:
+        if option.many:
+            known[option.dest] = tuple(known[option.dest] or ())
     return ServeSettings(models=tuple(models), engine_options=(*engine, *rest), **known)
 
 
@@ -253,6 +319,9 @@ def _check(known: Mapping[str, Any], models: Sequence[ModelRequest]) -> None:
     for name in _POSITIVE:
         if known[name] <= 0:
             raise UserError(f"`{name.replace('_', '-')}` must be positive, got {known[name]}")
+    for name in _NOT_NEGATIVE:
+        if known[name] < 0:
+            raise UserError(f"`{name.replace('_', '-')}` must not be negative, got {known[name]}")
     if known["log_level"].lower() not in {"debug", "info", "warning", "error"}:
         raise UserError(
             f"`log-level` must be debug, info, warning or error, got {known['log_level']!r}"

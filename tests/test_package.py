@@ -149,7 +149,11 @@ class TestImportDirection:
         assert wrong == set()
 
 
-ALLOWED_IN_BENCHMARKS = ("sensorium.serving.errors", "sensorium.serving.testing")
+ALLOWED_IN_BENCHMARKS = (
+    "sensorium.serving.client",
+    "sensorium.serving.errors",
+    "sensorium.serving.testing",
+)
 
 
 class TestCommandLine:

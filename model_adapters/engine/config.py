@@ -7,22 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, CLIPVisionConfig, PreTrainedConfig, SiglipVisionConfig
+from transformers import AutoConfig, PreTrainedConfig
 from vllm.transformers_utils import config as vllm_config
 from vllm.transformers_utils.config_parser_base import ConfigParserBase
 
 from sensorium.model_adapters.engine.text_config import find_meta_folders, text_config
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.language_models import TRANSLATIONS
 from sensorium.model_adapters.language_models.meta_llama import read_meta_folder
 from sensorium.model_adapters.language_models.text_models import text_model_of
-from sensorium.model_adapters.plan import Plan, make_plan, text_fields
-from sensorium.model_adapters.registry import recognise
+from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_fields
+from sensorium.model_adapters.registry import Match, recognise
+from sensorium.model_adapters.towers import KINDS
 
 __all__ = ["ARCHITECTURE", "ComposedConfig", "compose", "install_parser"]
 
 ARCHITECTURE = "SensoriumComposedForCausalLM"
-_TOWER_CONFIGS = {"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}
 
 
 class ComposedConfig(PreTrainedConfig):
@@ -53,25 +52,33 @@ class ComposedConfig(PreTrainedConfig):
         return Plan.from_dict(self.plan)
 
 
-def compose(raw: Mapping[str, Any], plan: Plan, name: str) -> ComposedConfig:
-    """The configuration of a checkpoint whose config was read into `plan`."""
-    fields = text_fields(raw)
-    if plan.text_translation:
-        fields = TRANSLATIONS[plan.text_translation].fields(fields)
+def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
+    """The configuration of a recognised checkpoint whose config was read into `plan`."""
     text = AutoConfig.for_model(
         plan.text_type,
-        **fields,
+        **match.language_model.fields(text_fields(match.config)),
         architectures=[plan.text_architecture],
         dtype=plan.dtype,
     )
     return ComposedConfig(
         text_config=text,
-        vision_config=_TOWER_CONFIGS[plan.tower_kind](**plan.tower_config),
+        vision_config=_tower_config(plan.tower),
         plan=plan.to_dict(),
         dtype=plan.dtype,
-        tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
+        tie_word_embeddings=bool(text.tie_word_embeddings),
+        eos_token_id=text.eos_token_id,
         name_or_path=name,
     )
+
+
+def _tower_config(tower: TowerPlan) -> PreTrainedConfig:
+    """A transformers configuration where the kind has one, else the bare fields."""
+    known = KINDS[tower.kind].config_type
+    fields = {key: value for key, value in tower.config.items() if key != "model_type"}
+    if known:
+        config: PreTrainedConfig = AutoConfig.for_model(known, **fields)
+        return config
+    return PreTrainedConfig(**fields)
 
 
 def install_parser() -> None:
@@ -115,7 +122,7 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
                 parser: Any = previous()
                 return parser.parse(model, trust_remote_code, revision, code_revision, **kwargs)
             folder = Path(model) if Path(model).is_dir() else None
-            return raw, compose(raw, make_plan(raw, match, folder), str(model))
+            return raw, compose(match, make_plan(match, folder), str(model))
 
     return ChainedParser
 

@@ -15,7 +15,11 @@ from vllm.model_executor.layers.linear import (
     MergedColumnParallelLinear,
     QKVParallelLinear,
 )
-from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
+from vllm.model_executor.layers.vocab_parallel_embedding import (
+    ParallelLMHead,
+    VocabParallelEmbedding,
+)
+from vllm.model_executor.models.transformers.causal import CausalMixin
 
 __all__ = ["Shape", "expected_tensors"]
 
@@ -25,23 +29,34 @@ _PACKED = {"qkv_proj": ["q_proj", "k_proj", "v_proj"], "gate_up_proj": ["gate_pr
 
 
 def expected_tensors(model: nn.Module, *, aliases: bool) -> dict[str, Shape]:
-    """Names and shapes; with `aliases`, tied parameters are listed under all their names."""
-    packed = _packed_modules(model)
+    """Names and shapes; with `aliases`, whatever is taken, not only what has to be there.
+
+    That is tied parameters under all their names, and the biases of heads that have none yet.
+    """
+    packed = {"": _PACKED}
     found: dict[str, Shape] = {}
     for prefix, module in model.named_modules():
+        # A part's own mapping holds for what is below it: phi-3 stacks in its checkpoints already.
+        packed[prefix] = {
+            **packed[prefix.rpartition(".")[0]],
+            **(getattr(module, "packed_modules_mapping", None) or {}),
+        }
         for name, parameter in module.named_parameters(recurse=False):
-            found.update(_expand(prefix, module, name, parameter, packed))
-    if not aliases:
+            found.update(_expand(prefix, module, name, parameter, packed[prefix]))
+    if aliases:
+        found.update(_head_biases(model))
+    else:
         for name in _tied_names(model):
             found.pop(name, None)
     return found
 
 
-def _packed_modules(model: nn.Module) -> Mapping[str, list[str]]:
-    packed = dict(_PACKED)
-    for module in model.modules():
-        packed.update(getattr(module, "packed_modules_mapping", None) or {})
-    return packed
+def _head_biases(model: nn.Module) -> Iterator[tuple[str, Shape]]:
+    """Biases that vLLM's transformers backend makes when a checkpoint holds them, as phi's."""
+    for prefix, module in model.named_modules():
+        head = getattr(module, "lm_head", None)
+        if isinstance(module, CausalMixin) and isinstance(head, ParallelLMHead):
+            yield f"{prefix}.lm_head.bias".lstrip("."), (head.org_vocab_size,)
 
 
 def _tied_names(model: nn.Module) -> set[str]:

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from vllm.config import VllmConfig
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
-from vllm.model_executor.models.clip import CLIPVisionModel
 from vllm.model_executor.models.interfaces import (
     MultiModalEmbeddings,
     SupportsLoRA,
@@ -22,24 +21,25 @@ from vllm.model_executor.models.interfaces import (
     SupportsPP,
 )
 from vllm.model_executor.models.module_mapping import MultiModelKeys
-from vllm.model_executor.models.siglip import SiglipVisionModel
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.model_adapters.engine.packing import pack
+from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
+from sensorium.model_adapters.engine.towers import build_tower, feature_width, features
 from sensorium.model_adapters.engine.translator import Translator, head_size
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models import TRANSLATIONS
 from sensorium.model_adapters.tensor_files import scan
+from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name, place, place_tower
 
 __all__ = ["ComposedForCausalLM"]
 
-_TOWERS = {"clip": CLIPVisionModel, "siglip": SiglipVisionModel}
 _FILE = "@file:"
 _TOWER = "@tower:"
 _END = "@"
@@ -61,16 +61,15 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         self.checkpoint = vllm_config.model_config.model
         text = self.config.text_config
         with self._mark_tower_model(vllm_config, "image"):
-            self.vision_tower = _TOWERS[self.plan.tower_kind](
-                self.config.vision_config,
-                num_hidden_layers_override=self.plan.tower_layers,
-                require_post_norm=False,
-                prefix=maybe_prefix(prefix, "vision_tower"),
+            self.vision_tower = build_tower(
+                self.plan.tower, self.config.vision_config, maybe_prefix(prefix, "vision_tower")
             )
             self.projector = build_projector(
-                self.plan.projector, self.config.vision_config.hidden_size, text.hidden_size
+                self.plan.projector,
+                feature_width(self.vision_tower, self.plan.tower),
+                text.hidden_size,
             )
-            if self.plan.layout() is not None:
+            if self.plan.layout().has_newline:
                 self.image_newline = nn.Parameter(torch.empty(text.hidden_size))
         with self._mark_language_model(vllm_config):
             self.language_model = init_vllm_registered_model(
@@ -81,6 +80,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
         self._files = _weight_files(self.checkpoint)
         self._tower_inside = False
+        self._folded = False
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:
@@ -96,20 +96,17 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             return []
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
-        drops_class = self.plan.tower_kind == "clip" and not self.plan.keep_class_token
-        features = self.projector(
-            self.vision_tower(pixels, feature_select_strategy="default" if drops_class else "full")
-        )
-        layout = self.plan.layout()
-        if layout is None:
-            return list(features)
-        squares = torch.as_tensor(kwargs["squares"]).flatten().tolist()
+        seen = features(self.vision_tower, self.plan.tower, self._pixels(pixels))
+        projected = self.projector(seen) * self.plan.embedding_scale
         sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
-        images = torch.split(features, squares)
-        return [
-            pack(image, layout, (width, height), self.image_newline)
-            for image, (width, height) in zip(images, sizes, strict=True)
-        ]
+        return pack(projected, self.plan.layout(), sizes, getattr(self, "image_newline", None))
+
+    def _pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What the tower takes, from 8-bit pixels."""
+        dtype = next(self.vision_tower.parameters()).dtype
+        if self._folded:
+            return centred(pixels, dtype)
+        return normalised(pixels, self.plan.image.mean, self.plan.image.std, dtype)
 
     def _embed_text_input_ids(
         self, input_ids: torch.Tensor, embed_input_ids: Any, *, is_multimodal: Any
@@ -160,16 +157,16 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 prefix=f"{_FILE}{file}{_END}",
                 allow_patterns_overrides=[file],
             )
-        if not self._tower_inside:
+        if not self._tower_inside and self.plan.tower.source:
             yield DefaultModelLoader.Source(
-                self.plan.tower_source, None, prefix=f"{_TOWER}{self.plan.tower_source}{_END}"
+                self.plan.tower.source, None, prefix=f"{_TOWER}{self.plan.tower.source}{_END}"
             )
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
         """Load strictly; see `load_strictly` for the errors."""
         spec = self.plan.spec
         try:
-            return load_strictly(
+            loaded = load_strictly(
                 self,
                 weights,
                 self._locate,
@@ -182,15 +179,21 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             )
         except CheckpointError as error:
             raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__
+        if path := KINDS[self.plan.tower.kind].patch_embedding:
+            embedding = self.vision_tower.get_submodule(path)
+            fold_normalisation(embedding, self.plan.image.mean, self.plan.image.std)
+            self._folded = True
+            loaded.add(f"vision_tower.{path}.bias")  # CLIP's checkpoints have none
+        return loaded
 
     def _locate(self, name: str) -> SourcedName:
         if name.startswith(_TOWER):
             file, _, name = name.removeprefix(_TOWER).partition(_END)
-            return SourcedName(name, file, place_tower(name, self.plan.tower_layers))
+            return SourcedName(name, file, place_tower(name, self.plan.tower))
         file = self._files[0] if self._files else self.checkpoint
         if name.startswith(_FILE):
             file, _, name = name.removeprefix(_FILE).partition(_END)
-        placement = place(name, self.plan.spec, self.plan.tower_layers)
+        placement = place(name, self.plan.spec, self.plan.tower)
         if placement is not None and placement.target.startswith("vision_tower."):
             self._tower_inside = True
         return SourcedName(name, file, placement)

@@ -1,27 +1,34 @@
-"""The features of a tiled image as one row of tokens (LLaVA-1.6's `spatial_unpad`)."""
+"""Features of square pictures to tokens of images, by the rows that a layout names."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from sensorium.model_adapters.packers import AnyresLayout
+from sensorium.model_adapters.layouts import Layout
 
 __all__ = ["pack"]
 
 
 def pack(
-    features: torch.Tensor, layout: AnyresLayout, size: tuple[int, int], newline: torch.Tensor
-) -> torch.Tensor:
-    """`[tokens, hidden]` from `[1 + tiles, grid * grid, hidden]` of an image of (width, height).
+    features: torch.Tensor,
+    layout: Layout,
+    sizes: Sequence[tuple[int, int]],
+    newline: torch.Tensor | None,
+) -> list[torch.Tensor]:
+    """One `[tokens, hidden]` an image from `[squares, rows, hidden]` of all images in a row.
 
-    The picture of the whole comes first; the tiles are stitched to one grid, the rows or columns
-    that only padding filled are cut off, and each row ends with the newline vector `[hidden]`.
+    `sizes` are the images' (width, height) in pixels, `newline` is `[hidden]`.
     """
-    across, down = layout.tiles(*size)
-    crop = layout.crop(*size)
-    hidden = features.shape[-1]
-    tiles = features[1:].view(down, across, layout.grid, layout.grid, hidden)
-    stitched = tiles.transpose(1, 2).reshape(down * layout.grid, across * layout.grid, hidden)
-    kept = stitched[crop.top : crop.bottom, crop.left : crop.right]
-    ends = newline.to(kept).expand(kept.shape[0], 1, hidden)
-    return torch.cat([features[0], torch.cat([kept, ends], dim=1).flatten(0, 1)])
+    table = features.flatten(0, 1)
+    if newline is not None:
+        table = torch.cat([table, newline.to(table)[None]])
+    packed, first = [], 0
+    for width, height in sizes:
+        rows = torch.from_numpy(layout.rows(width, height))
+        # The newline is the table's last row.
+        rows = torch.where(rows < 0, table.shape[0] - 1, rows + first)
+        packed.append(table[rows.to(table.device)])
+        first += layout.squares(width, height) * features.shape[1]
+    return packed

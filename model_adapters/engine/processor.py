@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 from transformers import BatchFeature
+from vllm.exceptions import VLLMValidationError
 from vllm.multimodal.image import normalize_image
 from vllm.multimodal.inputs import MultiModalFieldConfig
 from vllm.multimodal.media.base import MediaWithBytes
@@ -20,6 +21,7 @@ from vllm.multimodal.processing import (
 )
 
 from sensorium.model_adapters.engine.config import ComposedConfig
+from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 from sensorium.model_adapters.images import prepare
 from sensorium.model_adapters.plan import Plan
@@ -35,14 +37,21 @@ class _Prepare:
 
     def __call__(self, images: Sequence[Any] = (), **kwargs: Any) -> BatchFeature:
         """Squares of all images in a row, how many each image has, and the images' sizes."""
-        pixels = [torch.from_numpy(prepare(image, self.plan)) for image in images]
+        pixels = [torch.tensor(self._squares(image)) for image in images]
         return BatchFeature(
             {
-                "pixel_values": torch.cat(pixels),
+                "pixel_values": pixels[0] if len(pixels) == 1 else torch.cat(pixels),
                 "squares": torch.tensor([len(squares) for squares in pixels]),
                 "image_sizes": torch.tensor([image.size for image in images]),
             }
         )
+
+    def _squares(self, image: Any) -> Any:
+        if not isinstance(image, PreparedImage):
+            return prepare(image, self.plan)
+        if image.recipe != self.plan.recipe():
+            raise VLLMValidationError("the picture was prepared for another model")
+        return image.pixels
 
 
 class _OpaqueImages(MultiModalDataParser):
@@ -57,6 +66,8 @@ class _OpaqueImages(MultiModalDataParser):
 
 
 def _opaque(item: Any) -> Any:
+    if isinstance(item, MediaWithBytes) and isinstance(item.media, PreparedImage):
+        return item
     if isinstance(item, MediaWithBytes) and isinstance(item.media, Image.Image):
         settings = {**(item.io_config or {}), "image_mode": "opaque RGB"}
         return MediaWithBytes(_opaque(item.media), item.original_bytes, settings)
@@ -94,7 +105,8 @@ class Information(BaseProcessingInfo):
         self, seq_len: int, mm_counts: Mapping[str, int]
     ) -> Mapping[str, int]:
         """Known without processing a dummy image."""
-        return {"image": self.plan().most_image_tokens()}
+        layout = self.plan().layout()
+        return {"image": layout.tokens(*layout.largest())}
 
 
 class DummyInputs(BaseDummyInputsBuilder[Information]):
@@ -108,11 +120,7 @@ class DummyInputs(BaseDummyInputsBuilder[Information]):
         self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Mapping[str, Any]
     ) -> Any:
         """Images that become the most tokens."""
-        plan = self.info.plan()
-        layout = plan.layout()
-        width = height = plan.image.size
-        if layout is not None:
-            width, height = max(layout.pinpoints, key=lambda pair: layout.tokens(*pair))
+        width, height = self.info.plan().layout().largest()
         images = self._get_dummy_images(
             width=width,
             height=height,
@@ -142,7 +150,7 @@ class ImageInputs(BaseMultiModalProcessor[Information]):
         hf_processor_mm_kwargs: Mapping[str, object],
         out_mm_kwargs: Any,
     ) -> Sequence[PromptReplacement]:
-        plan = self.info.plan()
+        layout = self.info.plan().layout()
         tokenizer: Any = self.info.get_tokenizer()
         # The mark's id may lie outside the embedding table, and the sampler's penalties, n-gram and
         # bad-word tables index by id: only ids of the vocabulary may reach the engine.
@@ -150,7 +158,7 @@ class ImageInputs(BaseMultiModalProcessor[Information]):
 
         def placeholders(index: int) -> list[int]:
             size = mm_items.get_items("image", ImageProcessorItems).get_image_size(index)
-            return [filler] * plan.image_tokens(size.width, size.height)
+            return [filler] * layout.tokens(size.width, size.height)
 
         mark = [tokenizer.image_id]
         return [PromptReplacement(modality="image", target=mark, replacement=placeholders)]

@@ -39,6 +39,8 @@ def register() -> None:
 def _defaults() -> type:
     from vllm.model_executor.models.config import VerifyAndUpdateConfig
 
+    from sensorium.model_adapters.engine.prepared import RECIPES
+
     class ComposedDefaults(VerifyAndUpdateConfig):
         """What a composed model needs and no flag has to say."""
 
@@ -50,7 +52,10 @@ def _defaults() -> type:
             # choice; where that one cannot read the files, it noted that the model takes text only.
             model_config._supports_multimodal_inputs_cache = {}
             media = model_config.get_multimodal_config().media_io_kwargs
-            media.setdefault("image", {}).setdefault("image_mode", None)
+            image = media.setdefault("image", {})
+            image.setdefault("image_mode", None)
+            image["recipe"] = model_config.hf_config.read_plan().recipe()
+            RECIPES.add(image["recipe"])
             if not model_config.skip_tokenizer_init:
                 from sensorium.model_adapters.engine.tokenizer import load_tokenizer
 

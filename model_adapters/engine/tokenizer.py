@@ -13,14 +13,17 @@ from typing import Any, ClassVar
 
 import transformers
 from transformers import BatchEncoding
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from vllm.tokenizers.hf import get_cached_tokenizer
 
+from sensorium.model_adapters.conversation import choose_style, choose_text_style
 from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
 from sensorium.model_adapters.engine.text_config import local_folder
+from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
-from sensorium.model_adapters.prompts import PromptStyle
-from sensorium.model_adapters.registry import Match, architecture_of, recognise
+from sensorium.model_adapters.language_models.text_models import find_text_model
+from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK, PromptStyle
+from sensorium.model_adapters.registry import Match, recognise
 from sensorium.model_adapters.tokenizer_kinds import TiktokenFile
 
 __all__ = [
@@ -36,9 +39,6 @@ __all__ = [
 # The tokenizer modes' names in vLLM's registries.
 MODE = "sensorium"
 TEXT_MODE = "sensorium-text"
-# Stands for an image in a prompt. No family was trained on it, so nothing that a user is likely to
-# type is taken for an image; "<image>" in a question is plain text.
-IMAGE_MARK = "<|sensorium:image|>"
 
 
 class ComposedTokenizer:
@@ -68,18 +68,18 @@ class TextTokenizer:
 
 def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
     """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
-    raw, match = _recognised(path, revision)
+    match = _recognised(path, revision)
     kind = match.language_model.tokenizer
     if kind is not None and (Path(path) / kind.file).is_file():
         base = load_legacy(Path(path), kind, **kwargs)
     else:
         base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
-    authors_tokens = len(base)
+    _add_trained_tokens(base, match, path)
+    authors_tokens = len(base) if match.spec.tokenizer.cuts_vocabulary else None
     base.add_tokens([IMAGE_MARK], special_tokens=True)
     base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
-    base.image_mark = IMAGE_MARK
     base.authors_tokens = authors_tokens
-    return _in_pieces(base, match.spec.prompt(architecture_of(raw)))
+    return _in_pieces(base, choose_style(match, path))
 
 
 def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
@@ -91,13 +91,14 @@ def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
         )
     raw, model = found
     kind = model.language_model.tokenizer
-    if kind is not None and (folder / kind.file).is_file():
+    if kind is not None:
         base = load_legacy(folder, kind, **kwargs)
     else:
         base = _load_base(str(folder), False, None, kwargs)
-    style = style_of(folder, raw, model)
+    style = choose_text_style(raw, model, folder)
     if isinstance(kind, TiktokenFile) and kind.chat_end is not None and style is not None:
         base.eos_token = kind.chat_end
+    base.image_id = None
     return _in_pieces(base, style)
 
 
@@ -110,7 +111,19 @@ def _in_pieces(base: Any, style: PromptStyle | None) -> Any:
     return base
 
 
-def _recognised(path: str, revision: str | None) -> tuple[dict[str, Any], Match]:
+def _add_trained_tokens(tokenizer: Any, match: Match, path: str) -> None:
+    """Add what the authors' loader adds by the config, where the files do not have it yet."""
+    for token in match.spec.tokens_of(match.config):
+        tokenizer.add_tokens([token], special_tokens=True)
+        number = tokenizer.convert_tokens_to_ids(token)
+        if number >= int(match.config.get("vocab_size", number + 1)):
+            raise CheckpointError(
+                f"{path}: the config speaks of a trained token {token!r}, which would have the id "
+                f"{number}; the vocabulary has {match.config['vocab_size']} rows"
+            )
+
+
+def _recognised(path: str, revision: str | None) -> Match:
     raw: dict[str, Any]
     if (Path(path) / "config.json").is_file():
         raw = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))
@@ -121,7 +134,7 @@ def _recognised(path: str, revision: str | None) -> tuple[dict[str, Any], Match]
         raise CheckpointError(
             f"{path}: tokenizer mode {MODE!r} is for checkpoints in their authors' layout"
         )
-    return raw, match
+    return match
 
 
 def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[str, Any]) -> Any:
@@ -130,35 +143,51 @@ def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[s
     AutoTokenizer is not asked: it reads the model's config, which it takes for another model's, and
     then reads a sentencepiece folder without the space that belongs before the first word.
     """
-    if slow_llama and (not Path(path).is_dir() or (Path(path) / "tokenizer.model").is_file()):
+    sentencepiece = not Path(path).is_dir() or (Path(path) / "tokenizer.model").is_file()
+    named = _named_class(path, revision)
+    if slow_llama and sentencepiece and named in (None, transformers.LlamaTokenizer):
         found = transformers.LlamaTokenizer
     else:
-        found = _named_class(path) or transformers.PreTrainedTokenizerFast
+        found = named or transformers.PreTrainedTokenizerFast
+    fast = found is transformers.LlamaTokenizer and (Path(path) / "tokenizer.json").is_file()
+    load = _fast_llama if fast and not slow_llama else found.from_pretrained
     try:
-        return found.from_pretrained(path, revision=revision, **kwargs)
+        return load(path, revision=revision, **kwargs)
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: its tokenizer cannot be read: {error}") from error
 
 
-def _named_class(path: str) -> Any:
-    config = Path(path) / "tokenizer_config.json"
-    if not config.is_file():
-        return None
-    name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class")
+def _fast_llama(path: str, **kwargs: Any) -> Any:
+    """A tokenizer.json as it is written, with the BOS token that its config asks for.
+
+    That is what the fast Llama tokenizer of transformers 4 read; version 5's puts sentencepiece's
+    splitting into it, which loses the spaces of a byte-level vocabulary.
+    """
+    found = transformers.PreTrainedTokenizerFast.from_pretrained(path, **kwargs)
+    settings = get_tokenizer_config(path, revision=kwargs.get("revision"))
+    if settings.get("add_bos_token", True):
+        found.add_bos_token = True
+    return found
+
+
+def _named_class(path: str, revision: str | None) -> Any:
+    name = get_tokenizer_config(path, revision=revision).get("tokenizer_class")
     return getattr(transformers, str(name), None)
 
 
 class _Pieces:
     """Mixed into a tokenizer's class: pieces of text between image marks stand alone."""
 
-    image_mark: str | None = None
-    image_id: int
+    # None in a model that takes no images.
+    image_id: int | None
     adds_bos: bool
-    authors_tokens: int
+    authors_tokens: int | None
     bos_token: str
     bos_token_id: int
     truncation_side: str
     base: ClassVar[Any]
+    backend_tokenizer: Any
+    _typed: TypedText | None = None
 
     def encode(
         self,
@@ -197,8 +226,8 @@ class _Pieces:
     def _has_pieces(self, text: Any) -> bool:
         if not isinstance(text, str):
             return False
-        marked = self.image_mark is not None and self.image_mark in text
-        return marked or self._begins(text)
+        image = self.image_id is not None and IMAGE_MARK in text
+        return image or USER_MARK in text or self._begins(text)
 
     def _begins(self, text: str) -> bool:
         """Whether the text spells out the BOS token, as chat templates do."""
@@ -210,13 +239,26 @@ class _Pieces:
             # What follows is the start of a text, with the space that sentencepiece adds.
             ids.append(self.bos_token_id)
             text, add_special_tokens = text.removeprefix(self.bos_token), False
-        pieces = [text] if self.image_mark is None else text.split(self.image_mark)
-        for index, piece in enumerate(pieces):
-            if index:
+        typed = self._typed_text() if USER_MARK in text else None
+        if typed is not None:
+            text = typed.spelt(text)
+        for index, piece in enumerate(self._between_images(text)):
+            if index and self.image_id is not None:
                 ids.append(self.image_id)
+            if typed is not None:
+                ids += typed.ids(piece)
+                continue
             special = add_special_tokens and not index
             ids += self.base.__call__(self, piece, add_special_tokens=special)["input_ids"]
         return ids
+
+    def _between_images(self, text: str) -> list[str]:
+        return [text] if self.image_id is None else text.split(IMAGE_MARK)
+
+    def _typed_text(self) -> TypedText:
+        if self._typed is None:
+            self._typed = TypedText(self.backend_tokenizer)
+        return self._typed
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.base, dict(self.__dict__))

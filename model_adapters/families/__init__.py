@@ -1,1 +1,1 @@
-"""One file per model family; `sensorium.model_adapters.registry` has the table of them."""
+"""One file per model family; `table` tells which configs are whose."""

@@ -1,14 +1,14 @@
 """LLaVA v1 and v1.5, and everything fine-tuned from them.
 
 Facts: haotian-liu/LLaVA, llava/mm_utils.py (preprocessing, tokens), llava/conversation.py,
-llava/model/llava_arch.py. The conversation style is nowhere in a checkpoint: v1.5 and most
-fine-tunes speak `vicuna_v1`; `--chat-template` replaces it.
+llava/model/llava_arch.py, and llava/eval/run_llava.py for the styles by name. v1.5 and most
+fine-tunes speak `vicuna_v1`.
 """
 
 from __future__ import annotations
 
 from sensorium.model_adapters.language_models import LLAMA, MISTRAL
-from sensorium.model_adapters.prompts import LLAVA_V1, VICUNA_V1
+from sensorium.model_adapters.prompts import LLAMA_2, LLAVA_V0, LLAVA_V1, VICUNA_V1
 from sensorium.model_adapters.spec import FamilySpec, Tokenizer
 
 __all__ = ["SPEC"]
@@ -30,7 +30,12 @@ SPEC = FamilySpec(
         "LlavaMistralForCausalLM": MISTRAL,
     },
     prompts={"": VICUNA_V1, "LlavaMistralForCausalLM": LLAVA_V1},
+    named_prompts=(
+        ("llama-?2", LLAMA_2),
+        (r"v0(?!\d)", LLAVA_V0),
+        (r"delta-v1|v1-0719|rlaif", LLAVA_V1),
+    ),
     tokenizer=Tokenizer(slow_llama=True),
-    limits="one image in training, several are taken; no <im_start>/<im_end> checkpoints (2023)",
+    limits="one image in training, several are taken",
     proof="tests/families/test_llava.py",
 )

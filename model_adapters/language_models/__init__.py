@@ -39,11 +39,13 @@ __all__ = [
     "INTERNLM",
     "LLAMA",
     "META_LLAMA",
+    "MINICPM",
     "MISTRAL",
     "PHI",
     "PHI3",
     "QWEN",
     "QWEN2",
+    "STABLELM",
     "TRANSLATIONS",
     "XVERSE",
     "guess_language_model",
@@ -52,7 +54,7 @@ __all__ = [
 LLAMA = LanguageModel("llama", "LlamaForCausalLM")
 MISTRAL = LanguageModel("mistral", "MistralForCausalLM")
 QWEN2 = LanguageModel("qwen2", "Qwen2ForCausalLM")
-GEMMA = LanguageModel("gemma", "GemmaForCausalLM")
+GEMMA = LanguageModel("gemma", "GemmaForCausalLM", scale="sqrt_width")
 # vLLM 0.32 has no class of its own for these two and runs them through transformers.
 PHI = LanguageModel("phi", "PhiForCausalLM")
 GPT_NEOX = LanguageModel(
@@ -70,6 +72,25 @@ GPT_NEOX = LanguageModel(
     ),
 )
 PHI3 = LanguageModel("phi3", "Phi3ForCausalLM")
+# A Llama with scaled embeddings, residuals and logits; transformers has no configuration of it.
+MINICPM = LanguageModel(
+    "llama",
+    "MiniCPMForCausalLM",
+    defaults={
+        "tie_word_embeddings": True,
+        "rms_norm_eps": 1e-6,
+        "scale_emb": 1,
+        "scale_depth": 1,
+        "dim_model_base": 1,
+    },
+    scale="scale_emb",
+)
+# Renamed are the keys of the authors' own code (`StableLMEpochConfig`), older than transformers'.
+STABLELM = LanguageModel(
+    "stablelm",
+    "StableLmForCausalLM",
+    renames={"norm_eps": "layer_norm_eps", "rope_pct": "partial_rotary_factor"},
+)
 
 _TRANSLATED = (QWEN, INTERNLM, BAICHUAN, BAICHUAN2, XVERSE, AQUILA, META_LLAMA, GPT_NEOX)
 # By name, as plans write them down.
@@ -85,6 +106,8 @@ _BY_NAME: tuple[tuple[str, LanguageModel | None], ...] = (
     ("gemma", GEMMA),
     ("phi3", PHI3),
     ("phi", PHI),
+    ("stablelm", STABLELM),
+    ("minicpm", MINICPM),
     ("gptneox", GPT_NEOX),
     ("internlm2", None),
     ("internlm3", None),

@@ -15,11 +15,12 @@ from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.media.fetch import FetchPolicy
+from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
 from sensorium.serving.server import kill_children, load_into, on_cpu
-from sensorium.serving.settings import ServeSettings
+from sensorium.serving.settings import ServeSettings, hand_down
 
 __all__ = ["app_of_models", "with_engine"]
 
@@ -35,12 +36,14 @@ def with_engine(
     (spec,) = resolve_models(settings, cpu=cpu)
     eager = not COMPILATION_OPTIONS & option_names(spec.options)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
-    policy = FetchPolicy(allow_private=settings.allow_private_media)
+    hand_down(settings)
+    policy = FetchPolicy(allow_private=settings.allow_private_media, seconds=settings.media_timeout)
+    media = MediaPipeline.from_settings(settings)
     atexit.register(kill_children)
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
 
         async def run() -> int:
-            async with _engine(spec, log, policy, cpu=cpu, quiet=quiet) as target:
+            async with _engine(spec, log, policy, media, cpu=cpu, quiet=quiet) as target:
                 return await work(target, log)
 
         return asyncio.run(run())
@@ -48,7 +51,13 @@ def with_engine(
 
 @asynccontextmanager
 async def _engine(
-    spec: ModelSpec, log: EngineLog, policy: FetchPolicy, *, cpu: bool, quiet: bool
+    spec: ModelSpec,
+    log: EngineLog,
+    policy: FetchPolicy,
+    media: MediaPipeline,
+    *,
+    cpu: bool,
+    quiet: bool,
 ) -> AsyncIterator[Target]:
     from sensorium.serving.engine.vllm_engine import import_vllm
 
@@ -56,7 +65,8 @@ async def _engine(
     progress = Progress(log.terminal)
     if not quiet:
         progress.line(f"starting the engine of {slot.name} ...")
-    await in_daemon_thread(lambda: import_vllm(policy), "import-vllm")
+    media.start()
+    await in_daemon_thread(lambda: import_vllm(policy, media), "import-vllm")
     await load_into(slot, spec, cpu=cpu, log=log)
     log.release(show=False)
     if not quiet:
@@ -69,6 +79,7 @@ async def _engine(
         await target.close()
         if slot.model is not None:
             await slot.model.stop()
+        media.close()
         kill_children()
 
 

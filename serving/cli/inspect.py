@@ -11,6 +11,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
 from sensorium.model_adapters.text_inspection import TextInspection, inspect_text
 from sensorium.serving.errors import UserError
+from sensorium.serving.settings import HANDED_DOWN, OPTIONS, hand_down
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -21,6 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sensorium inspect`."""
     parser.add_argument("path", metavar="PATH", help="the checkpoint's folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
+    for option in OPTIONS:
+        if option.name in HANDED_DOWN:
+            parser.add_argument(
+                f"--{option.name}",
+                action="append",
+                default=[],
+                metavar=option.metavar,
+                help=option.help,
+            )
 
 
 def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
@@ -28,6 +38,7 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     folder = Path(args.path).expanduser()
     if not folder.is_dir():
         raise UserError(f"{args.path} is not a folder")
+    hand_down(args)
     try:
         found = inspect_text(folder) or inspect_checkpoint(folder)
     except CheckpointError as error:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "ask": "ask a served model about images, sounds or a video",
     "transcribe": "write down what is said in a sound file",
     "batch": "answer every row of a file, resuming where it was stopped",
+    "bench": "measure servers and their parts, and compare them",
     "models": "list the models that come with Sensorium",
     "families": "list the model families whose original checkpoints are read",
     "inspect": "say how a checkpoint would be served, without loading it",

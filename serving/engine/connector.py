@@ -10,24 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import time
 from collections.abc import Awaitable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import pybase64
 from PIL import Image
 from vllm.exceptions import VLLMError, VLLMValidationError
+from vllm.multimodal.media.base import MediaIO, MediaWithBytes
 from vllm.multimodal.media.connector import (
     MEDIA_CONNECTOR_REGISTRY,
     MediaConnector,
     global_thread_pool,
 )
 
+from sensorium.model_adapters.engine.prepared import RECIPES, PreparedImage
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
 from sensorium.serving.media.origin import field_of
+from sensorium.serving.media.pipeline import MediaPipeline, Recipe
 
 __all__ = ["MediaError", "SensoriumMediaConnector"]
 
 _T = TypeVar("_T")
+_WHITE = (255, 255, 255)
 # What Pillow, soundfile, PyAV, OpenCV and vLLM raise for bytes they cannot make sense of.
 _UNDECODABLE = (
     ValueError,
@@ -42,6 +49,32 @@ _UNDECODABLE = (
 )
 
 
+class _Bytes(MediaIO[bytes]):
+    """Loads nothing but the bytes of a file."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def load_bytes(self, data: bytes) -> bytes:
+        """As they are."""
+        return self._checked(data)
+
+    def load_base64(self, media_type: str, data: str) -> bytes:
+        """Decoded."""
+        return self._checked(pybase64.b64decode(data, validate=True))
+
+    def load_file(self, filepath: Path) -> bytes:
+        """Read whole."""
+        if (size := filepath.stat().st_size) > self._most:
+            raise ValueError(f"{size:,} bytes; at most {self._most:,} are taken")
+        return filepath.read_bytes()
+
+    def _checked(self, data: bytes) -> bytes:
+        if len(data) > self._most:
+            raise ValueError(f"{len(data):,} bytes; at most {self._most:,} are taken")
+        return data
+
+
 class MediaError(VLLMValidationError):
     """A medium that could not be loaded; names the part of the request it stood in."""
 
@@ -53,11 +86,12 @@ class MediaError(VLLMValidationError):
 class SensoriumMediaConnector(MediaConnector):
     """vLLM's connector with our fetching; every failure is a 400 that names the part.
 
-    `policy` says which addresses media may be fetched from; the server sets it before it loads a
-    model.
+    `policy` says which addresses media may be fetched from, `pipeline` prepares pictures (without
+    one vLLM's loader decodes them in a thread); the server sets both before it loads a model.
     """
 
     policy: ClassVar[FetchPolicy] = FetchPolicy()
+    pipeline: ClassVar[MediaPipeline | None] = None
 
     async def load_from_url_async(
         self, url: str, media_io: Any, *, fetch_timeout: int | None = None
@@ -67,18 +101,46 @@ class SensoriumMediaConnector(MediaConnector):
             return await super().load_from_url_async(url, media_io)
         most = min(self.policy.max_bytes, media_io.get_max_bytes() or self.policy.max_bytes)
         domains = frozenset(name.lower() for name in self.allowed_media_domains)
+        began = time.perf_counter()
         content = await fetch(url, replace(self.policy, domains=domains, max_bytes=most))
+        if self.pipeline is not None:
+            self.pipeline.measures.downloaded(time.perf_counter() - began)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(global_thread_pool, media_io.load_bytes, content)
 
     async def fetch_image_async(self, image_url: str, **kwargs: Any) -> Any:
-        """A PIL image."""
-        loading = super().fetch_image_async(image_url, **kwargs)
+        """A PIL image with the bytes that name it."""
+        if self.pipeline is None:
+            loading = super().fetch_image_async(image_url, **kwargs)
+        else:
+            loading = self._prepared_image(image_url, self.pipeline, **kwargs)
         return await _explained("image", image_url, loading)
+
+    async def _prepared_image(
+        self, url: str, pipeline: MediaPipeline, image_mode: str | None = "RGB"
+    ) -> MediaWithBytes[Image.Image]:
+        options = {"image_mode": image_mode} | self.media_io_kwargs.get("image", {})
+        plan = options.get("recipe")
+        if plan not in RECIPES:
+            plan = ""
+        background = tuple(options.get("rgba_background_color", _WHITE))
+        content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        picture = await pipeline.picture(content, Recipe(plan, options["image_mode"], background))
+        image = PreparedImage(picture.size, picture.pixels, plan) if plan else picture.image()
+        # The digest stands for the bytes: it names the file and how it was prepared.
+        return MediaWithBytes(image, picture.digest)
 
     async def fetch_audio_async(self, audio_url: str) -> Any:
         """Samples and their rate."""
-        return await _explained("audio", audio_url, super().fetch_audio_async(audio_url))
+        if self.pipeline is None:
+            loading = super().fetch_audio_async(audio_url)
+        else:
+            loading = self._decoded_sound(audio_url, self.pipeline)
+        return await _explained("audio", audio_url, loading)
+
+    async def _decoded_sound(self, url: str, pipeline: MediaPipeline) -> tuple[Any, int]:
+        content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        return await pipeline.sound(content)
 
     async def fetch_video_async(self, video_url: str, **kwargs: Any) -> Any:
         """Frames and what is known of them."""

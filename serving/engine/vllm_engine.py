@@ -23,6 +23,7 @@ from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.http.validation import answer_validation_error
 from sensorium.serving.media.fetch import FetchPolicy
+from sensorium.serving.media.pipeline import MediaPipeline
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
@@ -34,10 +35,10 @@ _CAPABILITIES = {
 }
 
 
-def import_vllm(policy: FetchPolicy | None = None) -> bool:
+def import_vllm(policy: FetchPolicy | None = None, pipeline: MediaPipeline | None = None) -> bool:
     """Import vLLM with our seams in place (seconds); True when it runs on the CPU.
 
-    `policy` says where media may be fetched from.
+    `policy` says where media may be fetched from, `pipeline` prepares them.
     """
     from vllm.platforms import current_platform
     from vllm.plugins import load_general_plugins
@@ -49,6 +50,7 @@ def import_vllm(policy: FetchPolicy | None = None) -> bool:
     from sensorium.serving.engine.connector import SensoriumMediaConnector
 
     SensoriumMediaConnector.policy = policy or FetchPolicy()
+    SensoriumMediaConnector.pipeline = pipeline
     resample_without_torchaudio()
     return bool(current_platform.is_cpu())
 

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sensorium.serving.errors import (
     BadRequestError,
     RequestError,
+    TooManyRequestsError,
     UnavailableError,
     WrongMethodError,
 )
@@ -135,6 +136,8 @@ class SensoriumApp:
             changed |= await inline_files(body, self.state.files.store)
         checked = check_chat(body, model.media_limits)
         FIELD_OF_URL.set(checked.field_of_url)
+        if checked.counts and self.state.media is not None and self.state.media.pool.full:
+            raise TooManyRequestsError("Too many media wait to be decoded; try again in a moment")
         if model.stop_texts and not body.get("stop"):
             body["stop"] = list(model.stop_texts)
             changed = True

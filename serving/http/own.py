@@ -117,6 +117,8 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
     async def metrics() -> Response:
         state.metrics.ready.set(state.ready())
         registries = [state.metrics.registry]
+        if state.media is not None:
+            registries.append(state.media.measures.registry)
         for slot in state.models.slots:
             if slot.model is not None and slot.model.metrics is not None:
                 registries.append(slot.model.metrics)

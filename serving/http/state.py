@@ -13,6 +13,7 @@ from sensorium.serving.models import ModelTable
 
 if TYPE_CHECKING:
     from sensorium.serving.files.service import FileService
+    from sensorium.serving.media.pipeline import MediaPipeline
 
 __all__ = ["ServerState"]
 
@@ -29,6 +30,7 @@ class ServerState:
     running: set[asyncio.Task[object]] = field(default_factory=set)
     load: OnlineLoad = field(default_factory=OnlineLoad)
     files: FileService | None = None
+    media: MediaPipeline | None = None
 
     def ready(self) -> bool:
         """Whether a load balancer should send requests here."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 
-__all__ = ["FIELD_OF_URL", "field_of"]
+__all__ = ["FIELD_OF_URL", "field_of", "request_mark"]
 
 FIELD_OF_URL: ContextVar[Mapping[str, str] | None] = ContextVar("field_of_url", default=None)
 
@@ -18,3 +18,8 @@ def field_of(url: str) -> str | None:
     """The request field that held `url`, such as `messages.0.content.1.image_url.url`."""
     fields = FIELD_OF_URL.get()
     return fields.get(url) if fields else None
+
+
+def request_mark() -> str:
+    """Something that a request's media have in common, and no other's at the same time."""
+    return str(id(FIELD_OF_URL.get()))

@@ -30,7 +30,6 @@ def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
     from tests.families.parity import serving
 
     proof: Any = request.cls
-    with serving(
-        proof.checkpoint, folder, proof.tower, proof.prompt, inside=proof.inside, **request.param
-    ) as found:
+    given = (proof.checkpoint, folder, proof.prompt, proof.read, proof.write)
+    with serving(*given, **{**proof.options, **request.param}) as found:
         yield found

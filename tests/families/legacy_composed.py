@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.families import legacy_tokenizers, reference, tiny
-from tests.families.checkpoints import mlp_projector
+from tests.families.checkpoints.base import mlp_projector
 from tests.families.legacy_checkpoints import HEADS, INNER, LAYERS, WIDTH, qwen_config, qwen_state
 from tests.families.legacy_reference import QwenReference
 from tests.families.parity import Subject
@@ -183,7 +183,7 @@ class _Reference(reference.Reference):
 
     def __init__(self, folder: Path, root: str) -> None:
         self.raw = json.loads((folder / "config.json").read_text())
-        state = reference._read_all(folder)
+        state = reference.read_all(folder)
         tower = folder / Path(self.raw["mm_vision_tower"]).name
         self.siglip = False
         self.tokenizer: Any
@@ -192,14 +192,14 @@ class _Reference(reference.Reference):
             model: Any = QwenReference(folder)
             table = state["transformer.wte.weight"]
         else:
-            self.tokenizer = reference._tokenizer(folder)
+            self.tokenizer = reference.read_tokenizer(folder)
             model = _NeoX(self.raw, state)
             table = state["gpt_neox.embed_in.weight"]
         self.lm = _LanguageModel(model.from_embeddings, table)
         self.lm.resize_token_embeddings(len(self.tokenizer))
         renamed = {f"model.{n.removeprefix(f'{root}.')}": value for n, value in state.items()}
         self.tower = reference._tower(tower, renamed, siglip=False)
-        self.processor = reference._image_processor(tower, siglip=False)
+        self.processor = reference.read_image_processor(tower, siglip=False)
         prefix = "model.mm_projector."
         self.projector = {
             n.removeprefix(prefix): value for n, value in renamed.items() if n.startswith(prefix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.families.checkpoints import BUILDERS
 from tests.families.reference import Reference
 from tests.families.served import Answer, Served, encoded, question
 
-__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "serving"]
+__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "images_first", "serving"]
 
 # Of top-5 log-probabilities, absolute, in float32.
 TOLERANCE = 5e-4
@@ -65,17 +65,32 @@ CASES = (
 )
 
 
-class Subject:
-    """A checkpoint that is served, its reference, and the authors' prompt for one question."""
+def images_first(text: str, images: int) -> str:
+    """LLaVA's question."""
+    return "<image>\n" * images + text
 
-    def __init__(self, served: Served, reference: Reference, prompt: str) -> None:
+
+class Subject:
+    """A checkpoint that is served, its reference, and the authors' prompt for one question.
+
+    `write` puts a question and the number of its images into the authors' text.
+    """
+
+    def __init__(
+        self,
+        served: Served,
+        reference: Reference,
+        prompt: str,
+        write: Callable[[str, int], str] = images_first,
+    ) -> None:
         self.served = served
         self.reference = reference
         self.prompt = prompt
+        self.write = write
 
     def authors_prompt(self, case: Case) -> str:
         """The text that the authors' code would tokenise."""
-        return self.prompt.format("<image>\n" * len(case.images) + case.text)
+        return self.prompt.format(self.write(case.text, len(case.images)))
 
     def serve(self, cases: Sequence[Case]) -> list[Answer]:
         """Answers to the cases, in one batch."""
@@ -103,11 +118,16 @@ def _difference(answer: Answer, rows: Any) -> float:
 
 @contextmanager
 def serving(
-    name: str, folder: Path, tower: str, prompt: str, *, inside: bool = False, **options: Any
+    name: str,
+    folder: Path,
+    prompt: str,
+    read: Callable[[Path], Reference],
+    write: Callable[[str, int], str] = images_first,
+    **options: Any,
 ) -> Iterator[Subject]:
-    """Build a checkpoint below `folder`, serve it and read it as the authors do.
+    """Build a checkpoint below `folder`, serve it, and `read` it as its authors do.
 
-    `tower` is the tower's folder relative to the checkpoint; `prompt` holds {} for the question.
+    `prompt` holds {} for the question, which `write` writes.
     """
     checkpoint = folder / name
     if not checkpoint.exists():
@@ -115,7 +135,6 @@ def serving(
         BUILDERS[name](checkpoint)
     served = Served(checkpoint, **options)
     try:
-        reference = Reference(checkpoint, (checkpoint / tower).resolve(), inside=inside)
-        yield Subject(served, reference, prompt)
+        yield Subject(served, read(checkpoint), prompt, write)
     finally:
         served.close()

@@ -1,4 +1,4 @@
-"""phi-1.5 and phi-2 in plain torch, with a head without bias as Bunny makes it.
+"""phi-1.5 and phi-2 in plain torch; the head has no bias in Bunny.
 
 From transformers' modeling_phi.py; not that class itself, because vLLM rewrites it in processes
 where an engine has run phi.
@@ -12,10 +12,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["PhiReference"]
+__all__ = ["PhiReference", "Scores"]
 
 
-class _Scores:
+class Scores:
+    """Logits, as transformers returns them."""
+
     def __init__(self, logits: torch.Tensor) -> None:
         self.logits = logits
 
@@ -36,7 +38,7 @@ class PhiReference:
         """Cut the head to the tokenizer's vocabulary."""
         self.rows = rows
 
-    def __call__(self, *, inputs_embeds: torch.Tensor, use_cache: bool) -> _Scores:
+    def __call__(self, *, inputs_embeds: torch.Tensor, use_cache: bool) -> Scores:
         """Logits of a batch of one sequence `[1, tokens, hidden]`."""
         x = inputs_embeds[0]
         for layer in range(self.raw["num_hidden_layers"]):
@@ -45,7 +47,10 @@ class PhiReference:
             hidden = functional.gelu(self._linear(f"{name}.mlp.fc1", y), approximate="tanh")
             x = x + self._attend(f"{name}.self_attn", y) + self._linear(f"{name}.mlp.fc2", hidden)
         x = self._norm("model.final_layernorm", x)
-        return _Scores((x @ self.state["lm_head.weight"][: self.rows].T)[None])
+        scores = x @ self.state["lm_head.weight"].T
+        if "lm_head.bias" in self.state:
+            scores = scores + self.state["lm_head.bias"]
+        return Scores(scores[:, : self.rows][None])
 
     def _attend(self, name: str, y: torch.Tensor) -> torch.Tensor:
         heads = self.raw["num_attention_heads"]

@@ -20,7 +20,14 @@ from torch.nn import functional
 
 from tests.families.phi_reference import PhiReference
 
-__all__ = ["Reference"]
+__all__ = [
+    "Reference",
+    "State",
+    "load_vision",
+    "read_all",
+    "read_image_processor",
+    "read_tokenizer",
+]
 
 State = dict[str, torch.Tensor]
 _PROJECTOR = "model.mm_projector."
@@ -36,20 +43,28 @@ class Reference:
 
     def __init__(self, checkpoint: Path, tower: Path, *, inside: bool) -> None:
         self.raw: dict[str, Any] = json.loads((checkpoint / "config.json").read_text())
-        state = _read_all(checkpoint)
+        state = read_all(checkpoint)
         self.siglip = "siglip" in str(tower)
-        self.tokenizer = _tokenizer(checkpoint)
-        self.lm = _language_model(self.raw, state)
+        self.tokenizer = read_tokenizer(checkpoint)
+        if self.raw.get("mm_use_im_patch_token"):
+            self.tokenizer.add_tokens(["<im_patch>"], special_tokens=True)
+        if self.raw.get("mm_use_im_start_end"):
+            self.tokenizer.add_tokens(["<im_start>", "<im_end>"], special_tokens=True)
+        self.lm = self.language_model(state)
         # The authors' loaders cut the vocabulary to the tokenizer's.
         self.lm.resize_token_embeddings(len(self.tokenizer))
         self.tower = _tower(tower, state if inside else {}, siglip=self.siglip)
-        self.processor = _image_processor(tower, siglip=self.siglip)
+        self.processor = read_image_processor(tower, siglip=self.siglip)
         self.projector = {
             name.removeprefix(_PROJECTOR): value
             for name, value in state.items()
             if name.startswith(_PROJECTOR)
         }
         self.newline = state.get("model.image_newline")
+
+    def language_model(self, state: State) -> Any:
+        """The language model; overridden for one that transformers' classes do not describe."""
+        return _language_model(self.raw, state)
 
     @torch.inference_mode()
     def answer(
@@ -97,23 +112,28 @@ class Reference:
             return self._tiled(picture)
         if aspect == "pad":
             picture = _expand2square(picture, self.pad_colour())
-        return self._project(self._pixels(picture)[None])[0]
+        return self._project(self.pixels(picture)[None])[0]
 
     def pad_colour(self) -> tuple[int, ...]:
         """The mean colour, truncated."""
         return tuple(int(x * 255) for x in self.processor.image_mean)
 
-    def _pixels(self, picture: Image.Image) -> torch.Tensor:
+    def pixels(self, picture: Image.Image) -> torch.Tensor:
+        """`[3, size, size]` of a picture that was padded or tiled before."""
         done = self.processor(picture, return_tensors="pt", input_data_format="channels_last")
         pixels: torch.Tensor = done["pixel_values"][0]
         return pixels
 
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
+    def see(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The tower's features that go to the projector, `[squares, rows, width]`."""
         hidden = self.tower(pixels, output_hidden_states=True).hidden_states
         layer = -2 if self.siglip else self.raw["mm_vision_select_layer"]
-        chosen = hidden[layer] if self.siglip else hidden[layer][:, 1:]
+        chosen: torch.Tensor = hidden[layer] if self.siglip else hidden[layer][:, 1:]
+        return chosen
+
+    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
         kind = self.raw.get("mm_projector_type", "linear")
-        return _PROJECTORS[kind](self.projector, chosen)
+        return _PROJECTORS[kind](self.projector, self.see(pixels))
 
     def _tiled(self, picture: Image.Image) -> torch.Tensor:
         """`process_anyres_image`, then the `spatial_unpad` branch of llava_arch.py."""
@@ -131,7 +151,7 @@ class Reference:
         for row in range(0, high, edge):
             for column in range(0, wide, edge):
                 crops.append(canvas.crop((column, row, column + edge, row + edge)))
-        features = self._project(torch.stack([self._pixels(crop) for crop in crops]))
+        features = self._project(torch.stack([self.pixels(crop) for crop in crops]))
         base, rest = features[0], features[1:]
         side = math.isqrt(rest.shape[1])
         rest = rest.view(high // edge, wide // edge, side, side, -1)
@@ -178,7 +198,7 @@ def _expand2square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image
     return square
 
 
-def _read_all(folder: Path) -> State:
+def read_all(folder: Path) -> State:
     """Every tensor of the index's files, or of the only file."""
     from safetensors.torch import load_file
 
@@ -190,7 +210,8 @@ def _read_all(folder: Path) -> State:
     return state
 
 
-def _tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path) -> Any:
+    """Sentencepiece where there is a file of it, else the fast tokenizer."""
     import transformers
 
     if (folder / "tokenizer.model").exists():
@@ -208,9 +229,9 @@ def _language_model(raw: dict[str, Any], state: State) -> Any:
         and not name.endswith("inv_freq")
     }
     architecture = raw["architectures"][0]
-    if "Phi" in architecture:
+    if "PhiFor" in architecture:
         return PhiReference(raw, own)
-    kind = next(kind for kind in ("Qwen", "Mistral", "Llama") if kind in architecture)
+    kind = next(kind for kind in ("Qwen", "Mistral", "Llama", "Phi3") if kind in architecture)
     kind = {"Qwen": "Qwen2"}.get(kind, kind)
     fields = {
         key: value
@@ -238,18 +259,24 @@ def _tower(folder: Path, state: State, *, siglip: bool) -> Any:
     if not own:
         own = {
             name: value
-            for name, value in _read_all(folder).items()
+            for name, value in read_all(folder).items()
             if name.startswith("vision_model.")
         }
+    load_vision(model, own)
+    return model
+
+
+def load_vision(model: Any, own: State) -> None:
+    """Load `vision_model.*`, which some versions of transformers name without the prefix."""
     keep = not any(name.startswith("vision_model.") for name in model.state_dict())
     if keep:
         own = {name.removeprefix("vision_model."): value for name, value in own.items()}
     outcome = model.load_state_dict(own, strict=False)
     assert not outcome.missing_keys, outcome
-    return model
 
 
-def _image_processor(folder: Path, *, siglip: bool) -> Any:
+def read_image_processor(folder: Path, *, siglip: bool) -> Any:
+    """The PIL version, which resizes as the authors' transformers did."""
     import transformers
 
     kind = "SiglipImageProcessorPil" if siglip else "CLIPImageProcessorPil"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from sensorium.model_adapters import images
 from sensorium.model_adapters.images import pad_and_resize, prepare
 from sensorium.model_adapters.plan import Plan
+from sensorium.model_adapters.resampling import bicubic, fast_bicubic
 from tests.families.test_plan import plan
 from tests.families.test_registry import LLAVA, config
 
@@ -40,7 +42,17 @@ def test_resize_crop_and_normalise(name: str, found: Plan, size: tuple[int, int]
     processor = getattr(transformers, f"{name}ImageProcessorPil")(**sizes)
     image = noise(*size)
     expected = np.asarray(processor(image, return_tensors="np")["pixel_values"])
-    assert np.array_equal(prepare(image, found), expected)
+    assert np.array_equal(normalise(prepare(image, found), found), expected)
+
+
+def normalise(pixels: Any, found: Plan) -> Any:
+    """Scaled in double precision, normalised in single, as transformers does."""
+    scaled = (pixels.astype(np.float64) * (1 / 255)).astype(np.float32)
+    mean, std = (
+        np.array(value, dtype=np.float32)[:, None, None]
+        for value in (found.image.mean, found.image.std)
+    )
+    return (scaled - mean) / std
 
 
 @pytest.mark.parametrize("size", [(90, 50), (50, 90), (64, 64), (7, 300), (300, 7)], ids=str)
@@ -62,9 +74,9 @@ def test_a_thin_image_is_cropped_before_it_is_resized(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = noise(*size)
-    whole = images.resize_and_crop(image, CLIP.image)
+    whole = images.resize_and_crop(image, CLIP.image, image.size)
     monkeypatch.setattr(images, "_LONGEST", 1)
-    assert np.array_equal(images.resize_and_crop(image, CLIP.image), whole)
+    assert np.array_equal(images.resize_and_crop(image, CLIP.image, image.size), whole)
 
 
 def test_padding_is_the_truncated_mean_around_the_middle() -> None:
@@ -87,7 +99,30 @@ def test_a_hidden_colour_below_alpha_shows() -> None:
     assert np.array_equal(prepare(seen, CLIP), prepare(plain, CLIP))
 
 
-def test_another_mean_gives_other_pixels() -> None:
+def test_another_mean_gives_another_padding() -> None:
+    padded = replace(CLIP, image=replace(CLIP.image, aspect="pad"))
+    other = replace(padded, image=replace(padded.image, mean=(0.5, 0.5, 0.5)))
     image = noise(40, 20)
-    other = replace(CLIP, image=replace(CLIP.image, mean=(0.5, 0.5, 0.5)))
-    assert not np.array_equal(prepare(image, CLIP), prepare(image, other))
+    assert not np.array_equal(prepare(image, padded), prepare(image, other))
+
+
+@pytest.mark.parametrize("aspect", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(1280, 720), (721, 1281)], ids=str)
+def test_a_picture_decoded_at_half_its_size_gets_the_same_shape(
+    aspect: str, size: tuple[int, int]
+) -> None:
+    found = replace(CLIP, image=replace(CLIP.image, aspect=aspect))
+    smooth = noise(16, 16).resize(size, Image.Resampling.BICUBIC)
+    half = smooth.resize((-(-size[0] // 2), -(-size[1] // 2)), Image.Resampling.BOX)
+    whole, small = prepare(smooth, found), prepare(half, found, size)
+    assert np.abs(whole.astype(int) - small).mean() < 1
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (57, 301), (336, 336)], ids=str)
+def test_the_fast_resampler_differs_by_one_level_in_few_values(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    exact, fast = (
+        np.asarray(resample(image, (336, 200))).astype(int) for resample in (bicubic, fast_bicubic)
+    )
+    assert np.abs(exact - fast).max() <= 1
+    assert np.mean(exact != fast) < 0.01

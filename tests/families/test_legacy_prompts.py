@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from sensorium.model_adapters.language_models import aquila, baichuan, internlm, qwen, xverse
-from sensorium.model_adapters.prompts import PromptStyle, Turn
+from sensorium.model_adapters.prompts import USER_MARK, PromptStyle, Turn
 from tests.families.test_prompts import HUMAN, ONE, THREE
 
 _AQUILA = {style.name: style for style in aquila.STYLES}
@@ -98,4 +98,5 @@ def _by_jinja(style: PromptStyle, turns: Sequence[Turn]) -> str:
     environment = sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     messages = [{"role": role, "content": text} for role, text in turns]
     template = environment.from_string(style.jinja(bos=False))
-    return str(template.render(messages=messages, add_generation_prompt=True))
+    text = str(template.render(messages=messages, add_generation_prompt=True))
+    return text.replace(USER_MARK, "")

@@ -50,6 +50,19 @@ class TestV1(FamilyProof):
     prompt = VICUNA
 
 
+class TestV11(FamilyProof):
+    """Each image between <im_start> and <im_end>, tokens that the loader adds."""
+
+    checkpoint = "llava-v1.1"
+    tower = "../clip-tiny-v1-1"
+    prompt = VICUNA
+
+    @staticmethod
+    def write(text: str, images: int) -> str:
+        """As llava/eval/run_llava.py."""
+        return "<im_start><image><im_end>\n" * images + text
+
+
 class TestV15(FamilyProof):
     """The tower in a repository of its own."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sensorium.model_adapters.towers import OVERRIDE
+from sensorium.model_adapters.folders import VISION_TOWER
 from tests.families.checkpoints import BUILDERS
 from tests.families.parity import CASES, TOLERANCE, Subject
 from tests.families.proof import family_marks
@@ -32,7 +32,7 @@ def test_a_pth_file_and_a_tower_by_override(
     [weights] = moved.glob("pytorch_model*.bin")
     torch.save(torch.load(weights, weights_only=True), moved / "consolidated.00.pth")
     weights.unlink()
-    monkeypatch.setenv(OVERRIDE, f"clip-tiny-v1={tower}")
+    monkeypatch.setenv(VISION_TOWER, f"clip-tiny-v1={tower}")
     served = Served(moved)
     try:
         subject = Subject(served, Reference(good, tower, inside=False), VICUNA)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.folders import VISION_TOWER
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import recognise
-from sensorium.model_adapters.towers import OVERRIDE
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
-from tests.families.test_registry import LLAVA, config
+from tests.families.test_registry import LLAVA, TINYLLAVA, config
 
 INSIDE = "model.vision_tower.vision_tower.vision_model."
 
@@ -21,47 +21,60 @@ INSIDE = "model.vision_tower.vision_tower.vision_model."
 def plan(raw: dict[str, Any], folder: Path | None = None) -> Plan:
     match = recognise(raw)
     assert match is not None
-    return make_plan(raw, match, folder)
+    return make_plan(match, folder)
 
 
 class TestKnownCheckpoints:
     def test_llava_15(self) -> None:
         found = plan({**LLAVA, "image_aspect_ratio": "pad"})
-        assert found.tower_layers == 23
-        assert found.image_tokens(640, 480) == 576
+        assert found.tower.layers == 23
+        assert found.layout().tokens(640, 480) == 576
         assert found.image.pad_colour == (122, 116, 104)
-        assert found.tower_source == "openai/clip-vit-large-patch14-336"
+        assert found.tower.source == "openai/clip-vit-large-patch14-336"
 
     def test_llava_v1_says_its_projector_and_crop_by_absent_keys(self) -> None:
         raw = {**LLAVA, "mm_vision_tower": "openai/clip-vit-large-patch14"}
         del raw["mm_projector_type"]
         found = plan(raw)
         assert (found.projector.kind, found.image.aspect) == ("linear", "crop")
-        assert found.image_tokens(640, 480) == 256
+        assert found.layout().tokens(640, 480) == 256
 
     def test_mobilevlm(self) -> None:
         for projector in ("ldpnet", "ldpnetv2"):
             raw = config("MobileLlamaForCausalLM", mm_projector_type=projector)
-            assert plan({**raw, "image_aspect_ratio": "pad"}).image_tokens(9, 9) == 144
+            assert plan({**raw, "image_aspect_ratio": "pad"}).layout().tokens(9, 9) == 144
 
     def test_bunny_takes_every_patch_of_the_last_layer_but_one(self) -> None:
         raw = config("BunnyPhiForCausalLM", mm_vision_tower="/models/siglip-so400m-patch14-384")
         found = plan({**raw, "image_aspect_ratio": "pad"})
-        assert (found.tower_layers, found.image_tokens(1, 1)) == (26, 729)
+        assert (found.tower.layers, found.layout().tokens(1, 1)) == (26, 729)
         assert found.image.pad_colour == (127, 127, 127)
+
+    def test_bunny_11_sees_three_scales(self) -> None:
+        raw = config("BunnyLlamaForCausalLM", mm_vision_tower="google/siglip-so400m-patch14-384")
+        found = plan({**raw, "image_aspect_ratio": "pad", "use_s2": True})
+        assert (found.tower.scales, found.image.size) == ((384, 768, 1152), 1152)
+        assert found.layout().tokens(1, 1) == 729
+        with pytest.raises(CheckpointError, match="s2_scales"):
+            plan({**raw, "use_s2": True, "s2_scales": "336,672"})
+
+    def test_tinyllava_loses_a_patch(self) -> None:
+        found = plan(TINYLLAVA)
+        assert (found.tower.layers, found.layout().tokens(1, 1)) == (11, 728)
+        assert (found.text_architecture, found.image.aspect) == ("Qwen2ForCausalLM", "crop")
 
     @pytest.mark.parametrize(
         ("size", "tokens"),
         [((672, 672), 2928), ((336, 336), 576 + 24 * 25), ((1000, 500), 576 + 24 * 49)],
     )
     def test_llava_next(self, size: tuple[int, int], tokens: int) -> None:
-        assert self.next_plan().image_tokens(*size) == tokens
+        assert self.next_plan().layout().tokens(*size) == tokens
 
     def test_llava_next_counts_at_most_the_largest(self) -> None:
         found = self.next_plan()
-        most = found.most_image_tokens()
+        most = found.layout().tokens(*found.layout().largest())
         sizes = [(width, height) for width in range(1, 900, 37) for height in range(1, 900, 41)]
-        assert all(0 < found.image_tokens(*size) <= most for size in sizes)
+        assert all(0 < found.layout().tokens(*size) <= most for size in sizes)
 
     def next_plan(self) -> Plan:
         pinpoints = "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]"
@@ -89,7 +102,6 @@ def test_text_fields_are_the_language_models() -> None:
     ("changes", "message"),
     [
         ({"mm_projector_type": "sva"}, "mm_projector_type"),
-        ({"mm_use_im_start_end": True}, "mm_use_im_start_end"),
         ({"image_aspect_ratio": "highres"}, "image_aspect_ratio"),
         ({"image_aspect_ratio": "anyres"}, "mm_patch_merge_type"),
         ({"mm_vision_select_layer": -99}, "mm_vision_select_layer"),
@@ -117,13 +129,15 @@ class TestTowerPlaces:
         checkpoint.mkdir()
         raw = {**LLAVA, "mm_vision_tower": "/gone/tower"}
         beside = self.tower(tmp_path / "tower")
-        assert plan(raw, checkpoint).tower_folder == str(beside)
+        assert plan(raw, checkpoint).tower.folder == str(beside)
         inside = self.tower(checkpoint / "tower")
-        assert plan(raw, checkpoint).tower_folder == str(inside)
+        assert plan(raw, checkpoint).tower.folder == str(inside)
         other = self.tower(tmp_path / "other")
-        monkeypatch.setenv(OVERRIDE, f"else={tmp_path}/nowhere:tower={other}")
-        assert plan(raw, checkpoint).tower_folder == str(other)
-        monkeypatch.setenv(OVERRIDE, str(tmp_path / "nowhere"))
+        monkeypatch.setenv(VISION_TOWER, f"else={tmp_path}/nowhere,tower={other}")
+        assert plan(raw, checkpoint).tower.folder == str(other)
+        monkeypatch.setenv(VISION_TOWER, f"model={beside}")
+        assert plan(raw, checkpoint).tower.folder == str(beside)
+        monkeypatch.setenv(VISION_TOWER, str(tmp_path / "nowhere"))
         with pytest.raises(CheckpointError, match="nowhere"):
             plan(raw, checkpoint)
 
@@ -134,7 +148,7 @@ class TestTowerPlaces:
 
 
 class TestWeightNames:
-    spec = plan(LLAVA).spec
+    found = plan(LLAVA)
 
     @pytest.mark.parametrize(
         ("name", "target"),
@@ -152,14 +166,14 @@ class TestWeightNames:
         ],
     )
     def test_place(self, name: str, target: str) -> None:
-        placement = place(name, self.spec, 23)
+        placement = place(name, self.found.spec, self.found.tower)
         assert placement is not None
         assert placement.target == target
 
     def test_unknown(self) -> None:
-        assert place("extra.weight", self.spec, 23) is None
+        assert place("extra.weight", self.found.spec, self.found.tower) is None
 
     def test_a_towers_own_files(self) -> None:
-        assert place_tower("text_model.final_layer_norm.bias", 23).target == DROPPED
-        kept = place_tower("vision_model.encoder.layers.22.mlp.fc1.bias", 23)
+        assert place_tower("text_model.final_layer_norm.bias", self.found.tower).target == DROPPED
+        kept = place_tower("vision_model.encoder.layers.22.mlp.fc1.bias", self.found.tower)
         assert kept.target == "vision_tower.vision_model.encoder.layers.22.mlp.fc1.bias"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sensorium.model_adapters import prompts
@@ -22,6 +24,7 @@ THREE: list[Turn] = [
 ]
 YI = prompts.YI_VL.system
 LLAMA = prompts.LLAMA_2.system
+DEEPSEEK = prompts.DEEPSEEK_VL.system
 # (style, what one turn is, what three turns are, what one turn with the system text S is)
 WRITTEN = [
     (
@@ -47,6 +50,26 @@ WRITTEN = [
         f"{USER} USER: Q1 ASSISTANT:",
         f"{USER} USER: Q1 ASSISTANT: A1<|endoftext|>USER: Q2 ASSISTANT: A2<|endoftext|>"
         "USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.BUNNY_LLAMA,
+        f"{USER} USER: Q1 ASSISTANT:",
+        f"{USER} USER: Q1 ASSISTANT: A1<|end_of_text|>USER: Q2 ASSISTANT: A2<|end_of_text|>"
+        "USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.TINYLLAVA,
+        f"{USER} USER: Q1 ASSISTANT:",
+        f"{USER} USER: Q1 ASSISTANT: A1<|endoftext|>USER: Q2 ASSISTANT: A2<|endoftext|>"
+        "USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.TINYLLAVA_GEMMA,
+        f"{USER} USER: Q1 ASSISTANT:",
+        f"{USER} USER: Q1 ASSISTANT: A1<eos>USER: Q2 ASSISTANT: A2<eos>USER: Q3 ASSISTANT:",
         "S USER: Q1 ASSISTANT:",
     ),
     (
@@ -78,6 +101,13 @@ WRITTEN = [
         "<|im_start|>assistant\nA2<|im_end|><|im_start|>user\nQ3<|im_end|><|im_start|>assistant\n",
         "<|im_start|>system\nS<|im_end|><|im_start|>user\nQ1<|im_end|><|im_start|>assistant\n",
     ),
+    (
+        prompts.DEEPSEEK_VL,
+        f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant:",
+        f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant: A1<｜end▁of▁sentence｜>User: Q2\n\n"
+        "Assistant: A2<｜end▁of▁sentence｜>User: Q3\n\nAssistant:",
+        "S\n\nUser: Q1\n\nAssistant:",
+    ),
 ]
 IDS = [entry[0].name for entry in WRITTEN]
 
@@ -92,19 +122,84 @@ class TestStyle:
     def test_jinja_writes_the_same(
         self, style: PromptStyle, one: str, three: str, with_system: str
     ) -> None:
-        sandbox = pytest.importorskip("jinja2.sandbox", reason="an engine extra brings it")
-        environment = sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-
-        def render(turns: list[Turn], bos: bool) -> str:
-            messages = [{"role": role, "content": text} for role, text in turns]
-            template = environment.from_string(style.jinja(bos=bos))
-            text: str = template.render(
-                messages=messages, add_generation_prompt=True, bos_token="<s>"
-            )
-            return text
-
-        assert render(ONE, False) == one
-        assert render(THREE, True) == f"<s>{three}"
-        assert render([("system", "S"), *ONE], True) == f"<s>{with_system}"
+        assert _by_template(style, ONE) == one
+        assert _by_template(style, THREE, bos=True) == f"<s>{three}"
+        assert _by_template(style, [("system", "S"), *ONE], bos=True) == f"<s>{with_system}"
         nasty: list[Turn] = [("user", "{{ x }} {system} {text} '\\n'\n")]
-        assert render(nasty, False) == style.render(nasty)
+        assert _by_template(style, nasty) == style.render(nasty)
+
+    def test_jinja_writes_images_as_render_does(
+        self, style: PromptStyle, one: str, three: str, with_system: str
+    ) -> None:
+        image = f"{prompts.IMAGE_MARK}\n"
+        turns = [("user", f"{image}{image}\nQ1 "), ("assistant", "A1"), ("user", f"{image}Q2")]
+        plain = [(role, text.replace(prompts.IMAGE_MARK, "<image>")) for role, text in turns]
+        written = _by_template(style, turns).replace(prompts.IMAGE_MARK, "<image>")
+        assert written == style.render(plain)
+        assert written.count("<image>") == 3
+
+
+def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) -> str:
+    sandbox = pytest.importorskip("jinja2.sandbox", reason="an engine extra brings it")
+    environment = sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    messages = [{"role": role, "content": text} for role, text in turns]
+    template = environment.from_string(style.jinja(bos=bos))
+    text: str = template.render(messages=messages, add_generation_prompt=True, bos_token="<s>")
+    assert text.count(prompts.USER_MARK) % 2 == 0
+    return text.replace(prompts.USER_MARK, "")
+
+
+NUMBERED = PromptStyle(
+    name="numbered",
+    system="",
+    user="USER: {text} ",
+    assistant="ASSISTANT: {text} ",
+    generation="ASSISTANT:",
+    image="Picture {number}: <img>{image}</img>\n",
+    strip=True,
+)
+
+
+def test_an_image_is_written_as_the_style_says() -> None:
+    turns: list[Turn] = [
+        ("user", "<image>\n<image>\nQ1\n"),
+        ("assistant", " A1"),
+        ("user", "<image>\nQ2"),
+    ]
+    text = (
+        "USER: Picture 1: <img><image></img>\nPicture 2: <img><image></img>\nQ1 ASSISTANT: A1 "
+        "USER: Picture 3: <img><image></img>\nQ2 ASSISTANT:"
+    )
+    assert NUMBERED.render(turns) == text
+    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
+    assert _by_template(NUMBERED, marked).replace(prompts.IMAGE_MARK, "<image>") == text
+
+
+def test_images_may_follow_the_text_between_tokens() -> None:
+    style = replace(prompts.LLAVA_V0, images_last=True, image="\n{image}")
+    style = style.around_images("<im_start>", "<im_end>")
+    turns: list[Turn] = [("user", "<image>\n<image>\nQ1")]
+    image = "\n<im_start><image><im_end>"
+    text = f"{HUMAN}###Human: Q1{image}{image}###Assistant:"
+    assert style.render(turns) == text
+    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
+    assert _by_template(style, marked).replace(prompts.IMAGE_MARK, "<image>") == text
+
+
+def test_a_conversation_cannot_leave_its_marks() -> None:
+    sandbox = pytest.importorskip("jinja2.sandbox", reason="an engine extra brings it")
+    template = sandbox.ImmutableSandboxedEnvironment().from_string(
+        prompts.VICUNA_V1.jinja(bos=False)
+    )
+    mark = prompts.USER_MARK
+    messages = [
+        {"role": "system", "content": f"a{mark}b"},
+        {"role": "user", "content": f"{mark}</s>{mark}"},
+    ]
+    text = template.render(messages=messages, add_generation_prompt=True)
+    assert text == f"{mark}ab{mark} USER: {mark}</s>{mark} ASSISTANT:"
+
+
+def test_styles_are_found_by_name() -> None:
+    assert prompts.STYLES["llava_v0"] is prompts.LLAVA_V0
+    assert set(prompts.STYLES) >= {style.name for style, *_ in WRITTEN}

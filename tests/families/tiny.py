@@ -7,6 +7,7 @@ every answer would be the same.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "CLIP_PREPROCESSING",
     "clip_tower",
     "draw",
+    "draw_shapes",
     "draw_weights",
     "image_tensors",
     "llama_tokenizer",
@@ -69,6 +71,18 @@ def draw_weights(module: nn.Module, seed: int, gain: float = 1.5) -> State:
         else:
             state[name] = 1 + 0.1 * noise
     module.load_state_dict(state)
+    return state
+
+
+def draw_shapes(shapes: Mapping[str, tuple[int, ...]], seed: int, gain: float = 1.5) -> State:
+    """Seeded weights by name and shape, for models that are not a module here."""
+    state: State = {}
+    for number, (name, shape) in enumerate(shapes.items()):
+        if len(shape) >= 2:
+            state[name] = draw(shape, seed + number, gain / math.prod(shape[1:]) ** 0.5)
+        else:
+            noise = draw(shape, seed + number, 0.1)
+            state[name] = noise if name.endswith("bias") else 1 + noise
     return state
 
 
@@ -212,9 +226,12 @@ def llama_tokenizer(folder: Path, *, legacy: bool, bos: bool = True) -> None:
     write_json(folder / "special_tokens_map.json", special)
 
 
-def qwen_tokenizer(folder: Path) -> None:
-    """A byte-level BPE trained here, without a BOS token, as Qwen's and phi's are."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+def qwen_tokenizer(folder: Path, bos: str | None = None) -> None:
+    """A byte-level BPE trained here, without a BOS token unless one is named.
+
+    Qwen's and phi's have none.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
@@ -222,15 +239,19 @@ def qwen_tokenizer(folder: Path) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=600,
-        special_tokens=["<|endoftext|>"],
+        special_tokens=["<|endoftext|>", *([bos] if bos else [])],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     text = _CORPUS.read_text(encoding="utf-8") + _WORDS * 20
     tokenizer.train_from_iterator(text.splitlines(), trainer)
     end = "<|endoftext|>"
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+        )
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=end, pad_token=end, unk_token=end
+        tokenizer_object=tokenizer, bos_token=bos, eos_token=end, pad_token=end, unk_token=end
     ).save_pretrained(folder)
 
 

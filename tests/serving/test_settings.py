@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from sensorium.serving.cli.main import split_unknown
 from sensorium.serving.errors import UserError
-from sensorium.serving.settings import ModelRequest, ServeSettings, load_settings
+from sensorium.serving.settings import ModelRequest, ServeSettings, hand_down, load_settings
 
 
 def load(
@@ -123,3 +124,12 @@ def test_values_of_unknown_options_are_not_taken_for_models() -> None:
     ours, unknown = split_unknown(line, known)
     assert ours == ["m", "--port", "1"]
     assert unknown == ["--max-num-seqs", "4", "--flag", "--temp=-1", "-O3"]
+
+
+def test_folders_reach_the_engine_as_variables() -> None:
+    settings = load(vision_tower=["/a", "eyes=/b"], environment={"SENSORIUM_BASE_MODEL": "x=/c,/d"})
+    assert settings.vision_tower == ("/a", "eyes=/b")
+    assert settings.base_model == ("x=/c", "/d")
+    environment: dict[str, str] = {"SENSORIUM_BASE_MODEL": "kept"}
+    hand_down(replace(settings, base_model=()), environment)
+    assert environment == {"SENSORIUM_BASE_MODEL": "kept", "SENSORIUM_VISION_TOWER": "/a,eyes=/b"}

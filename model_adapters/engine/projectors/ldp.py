@@ -1,6 +1,6 @@
-"""The projectors, in plain torch, with the parameter names of the authors' checkpoints.
+"""MobileVLM's projectors, LDP and LDPv2.
 
-LDP and LDPv2: Meituan-AutoML/MobileVLM, mobilevlm/model/vision_projector.py; LDP's blocks are
+Facts: Meituan-AutoML/MobileVLM, mobilevlm/model/vision_projector.py; LDP's blocks are
 torchvision's `InvertedResidual` with a layer norm over channels.
 """
 
@@ -14,26 +14,9 @@ from torch.nn import functional
 
 from sensorium.model_adapters.projector_types import ProjectorType
 
-__all__ = ["build_projector"]
+__all__ = ["LdpProjector", "LdpV2Projector"]
 
 _LDPV2_GRID = 12
-
-
-def build_projector(kind: ProjectorType, width: int, out: int) -> nn.Module:
-    """A projector from `[images, patches, width]` to `[images, tokens, out]`."""
-    if kind.kind == "linear":
-        return nn.Linear(width, out)
-    if kind.kind == "ldp":
-        return LdpProjector(width, out)
-    if kind.kind == "ldpv2":
-        return LdpV2Projector(width, out)
-    norm = kind.kind == "mlp_norm"
-    layers: list[nn.Module] = []
-    for depth in range(kind.depth):
-        layers += [nn.GELU()] if depth else []
-        layers += [nn.Linear(out if depth else width, out)]
-        layers += [nn.LayerNorm(out)] if norm else []
-    return nn.Sequential(*layers)
 
 
 def _mlp(width: int, out: int) -> list[nn.Module]:
@@ -54,7 +37,7 @@ def _to_tokens(grid: torch.Tensor) -> torch.Tensor:
 class LdpProjector(nn.Module):
     """MobileVLM's projector: halves the grid of patches along each edge."""
 
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, kind: ProjectorType, width: int, out: int) -> None:
         super().__init__()
         self.model = nn.Module()
         # The authors' sequences begin with an identity, which their names count.
@@ -118,7 +101,7 @@ def _multiple_of_eight(width: int) -> int:
 class LdpV2Projector(nn.Module):
     """MobileVLM V2's projector: pools to a grid of 12x12 and adds positions by convolution."""
 
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, kind: ProjectorType, width: int, out: int) -> None:
         super().__init__()
         self.mlp = nn.Module()
         self.mlp.mlp = nn.Sequential(*_mlp(width, out))

@@ -1,0 +1,1 @@
+"""Two servers beside each other on this machine, under the same load."""

@@ -1,0 +1,1 @@
+"""When requests are sent: closed and open loops, ramps, sweeps."""

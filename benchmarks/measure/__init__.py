@@ -1,0 +1,1 @@
+"""What is measured of requests and servers, and how it is summed up."""

@@ -1,0 +1,15 @@
+"""Vision towers: their kinds, the published ones by name, and where a checkpoint's own one lies.
+
+Light: no torch, no transformers. The modules that compute are in `engine.towers`.
+"""
+
+from __future__ import annotations
+
+from sensorium.model_adapters.towers.kind import TowerKind
+from sensorium.model_adapters.towers.sam_siglip import SAM_SIGLIP
+from sensorium.model_adapters.towers.timm import TIMM_SIGLIP
+from sensorium.model_adapters.towers.vit import CLIP, SIGLIP
+
+__all__ = ["KINDS", "TowerKind"]
+
+KINDS: dict[str, TowerKind] = {kind.name: kind for kind in (CLIP, SIGLIP, TIMM_SIGLIP, SAM_SIGLIP)}

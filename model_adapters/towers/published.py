@@ -1,0 +1,54 @@
+"""The vision configs of published towers, so that a checkpoint with its tower inside starts where
+the tower's own repository is not at hand. From those repositories' config.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["OWNERS", "PUBLISHED", "published_tower"]
+
+
+def _clip_large(image_size: int) -> dict[str, Any]:
+    return {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": image_size,
+        "patch_size": 14,
+        "projection_dim": 768,
+    }
+
+
+_SIGLIP_SO400M = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "image_size": 384,
+    "patch_size": 14,
+}
+
+# By the last part of the name: kind, vision config.
+PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "clip-vit-large-patch14-336": ("clip", _clip_large(336)),
+    "clip-vit-large-patch14": ("clip", _clip_large(224)),
+    "siglip-so400m-patch14-384": ("siglip", _SIGLIP_SO400M),
+    "TinyLLaVA-1.5B-SigLIP": ("siglip", _SIGLIP_SO400M),
+    "TinyLLaVA-2.0B-SigLIP": ("siglip", _SIGLIP_SO400M),
+    "TinyLLaVA-3.1B-SigLIP": ("siglip", _SIGLIP_SO400M),
+}
+# Whose repositories they are, where they are not those of the kind's first authors.
+OWNERS = {
+    "TinyLLaVA-1.5B-SigLIP": "bczhou",
+    "TinyLLaVA-2.0B-SigLIP": "bczhou",
+    "TinyLLaVA-3.1B-SigLIP": "bczhou",
+}
+
+
+def published_tower(name: str) -> tuple[str, dict[str, Any]] | None:
+    """Kind and vision config of a published tower, by the last part of its name; None if unknown.
+
+    Training scripts write their own absolute paths into configs, so only the last part counts.
+    """
+    return PUBLISHED.get(name.rstrip("/").rsplit("/", 1)[-1])

@@ -1,0 +1,70 @@
+"""Prometheus metrics of the media path: how long each stage took, how much went through it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from sensorium.serving.media.pipeline import MediaPipeline
+    from sensorium.serving.media.pool import Answer
+
+__all__ = ["MediaMeasures"]
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+
+
+class MediaMeasures:
+    """Counts of one pipeline, in a registry of their own."""
+
+    def __init__(self, pipeline: MediaPipeline) -> None:
+        self.registry = CollectorRegistry()
+        self.seconds = Histogram(
+            "sensorium_media_stage_seconds",
+            "Seconds of one medium in a stage: download, queue, decode, prepare",
+            ["stage", "media"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._bytes = self._counter("bytes", "Bytes of files")
+        self._pixels = self._counter("pixels", "Pixels of pictures that were decoded")
+        self._items = self._counter("items", "Media, by what became of them", "outcome")
+        waiting = Gauge(
+            "sensorium_media_waiting", "Media that wait for a worker", registry=self.registry
+        )
+        waiting.set_function(lambda: pipeline.pool.waiting)
+        cached = Gauge(
+            "sensorium_media_cache_bytes", "Bytes of prepared pictures", registry=self.registry
+        )
+        cached.set_function(lambda: pipeline.pictures.bytes)
+        replaced = Gauge(
+            "sensorium_media_workers_replaced",
+            "Workers that broke down or took too long since the start",
+            registry=self.registry,
+        )
+        replaced.set_function(lambda: pipeline.pool.replaced)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"sensorium_media_{name}", text, ["media", *labels], registry=self.registry)
+
+    def hit(self, media: str) -> None:
+        """A medium that had been prepared already."""
+        self._items.labels(media, "cached").inc()
+
+    def failed(self, media: str) -> None:
+        """A medium that could not be used."""
+        self._items.labels(media, "refused").inc()
+
+    def downloaded(self, seconds: float) -> None:
+        """A medium that was fetched; what it is, is not known yet."""
+        self.seconds.labels("download", "any").observe(seconds)
+
+    def worked(self, media: str, answer: Answer, size: int, pixels: int = 0) -> None:
+        """A medium that a worker prepared."""
+        self._items.labels(media, "prepared").inc()
+        self._bytes.labels(media).inc(size)
+        self._pixels.labels(media).inc(pixels)
+        self.seconds.labels("queue", media).observe(answer.waited)
+        for stage, milliseconds in answer.header["milliseconds"].items():
+            self.seconds.labels(stage, media).observe(milliseconds / 1000)

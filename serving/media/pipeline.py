@@ -1,0 +1,149 @@
+"""Media of requests, from bytes to what the engine's front end takes, within the server's limits.
+
+One for a server: a pool of worker processes, what was prepared lately, and counts of it all. The
+engine's media connector uses it; it knows nothing of vLLM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sensorium.serving.media.cache import SingleFlightCache
+from sensorium.serving.media.limits import MediaLimits
+from sensorium.serving.media.measures import MediaMeasures
+from sensorium.serving.media.origin import request_mark
+from sensorium.serving.media.pool import Answer, MediaPool, MediaWorkError, PoolOptions
+from sensorium.serving.settings import ServeSettings
+
+__all__ = ["MediaPipeline", "PreparedPicture", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model's pictures are prepared: `plan` is a composed model's plan as JSON.
+
+    Without it a picture is decoded whole, in `mode` (None: its own) over `background`.
+    """
+
+    plan: str = ""
+    mode: str | None = "RGB"
+    background: tuple[int, ...] = (255, 255, 255)
+
+    def key(self) -> bytes:
+        """Names the recipe among all."""
+        text = json.dumps([self.plan, self.mode, self.background])
+        return hashlib.sha256(text.encode()).digest()
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """A picture, prepared: `pixels` are uint8 `[squares, 3, size, size]` for a plan.
+
+    Without a plan they are the decoded picture's bytes in `mode`. `size` is the file's own upright
+    (width, height); `digest` names content and recipe together.
+    """
+
+    digest: bytes
+    size: tuple[int, int]
+    pixels: npt.NDArray[np.uint8]
+    mode: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes of the cache."""
+        return self.pixels.nbytes
+
+    def image(self) -> Image.Image:
+        """The decoded picture; it shares the pixels, so it must not be drawn into."""
+        return Image.frombuffer(self.mode, self.size, self.pixels, "raw", self.mode, 0, 1)
+
+
+class MediaPipeline:
+    """Prepares media; `start` before the first, `close` after the last."""
+
+    def __init__(
+        self,
+        limits: MediaLimits | None = None,
+        options: PoolOptions | None = None,
+        *,
+        exact: bool = False,
+    ) -> None:
+        self.limits = limits or MediaLimits()
+        self.exact = exact
+        self.pool = MediaPool(options)
+        self.pictures: SingleFlightCache[PreparedPicture] = SingleFlightCache(
+            self.limits.cache_bytes
+        )
+        self.measures = MediaMeasures(self)
+
+    def start(self) -> None:
+        """Start the workers; returns at once."""
+        self.pool.start()
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.close()
+
+    @classmethod
+    def from_settings(cls, settings: ServeSettings) -> MediaPipeline:
+        """The pipeline that a server or a batch was told to have."""
+        limits = MediaLimits(
+            pixels=int(settings.media_max_mpixels * 1_000_000),
+            seconds=settings.media_max_seconds,
+            cache_bytes=int(settings.media_cache_mb * (1 << 20)),
+        )
+        workers = settings.media_workers or min(8, os.cpu_count() or 1)
+        options = PoolOptions(workers, waiting=settings.media_queue, seconds=settings.media_timeout)
+        return cls(limits, options, exact=settings.media_exact)
+
+    async def picture(self, content: bytes, recipe: Recipe) -> PreparedPicture:
+        """Prepare an image file.
+
+        Raises MediaWorkError for one that cannot be used.
+        """
+        digest = hashlib.sha256(content + recipe.key()).digest()
+        before = self.pictures.misses
+        found = await self.pictures.get(digest, lambda: self._prepare(digest, content, recipe))
+        if self.pictures.misses == before:
+            self.measures.hit("image")
+        return found
+
+    async def sound(self, content: bytes) -> tuple[npt.NDArray[np.float32], int]:
+        """Decode a sound file to mono samples and their rate.
+
+        Raises MediaWorkError for one that cannot be used.
+        """
+        answer = await self._work("audio", {"max_seconds": self.limits.seconds}, content)
+        self.measures.worked("audio", answer, len(content))
+        return np.frombuffer(answer.content, dtype=np.float32), int(answer.header["rate"])
+
+    async def _work(self, kind: str, header: dict[str, Any], content: bytes) -> Answer:
+        try:
+            return await self.pool.run(request_mark(), {"kind": kind, **header}, content)
+        except MediaWorkError:
+            self.measures.failed(kind)
+            raise
+
+    async def _prepare(self, digest: bytes, content: bytes, recipe: Recipe) -> PreparedPicture:
+        header: dict[str, Any] = {
+            "max_pixels": self.limits.pixels,
+            "exact": self.exact,
+            "recipe": recipe.plan,
+            "mode": recipe.mode,
+            "background": recipe.background,
+        }
+        answer = await self._work("image", header, content)
+        pixels = np.frombuffer(answer.content, dtype=np.uint8)
+        if recipe.plan:
+            pixels = pixels.reshape(answer.header["shape"])
+        width, height = answer.header["size"]
+        self.measures.worked("image", answer, len(content), width * height)
+        return PreparedPicture(digest, (width, height), pixels, answer.header.get("mode", ""))

@@ -1,0 +1,228 @@
+"""Worker processes for media: a fair queue before them, and nothing that one file can break.
+
+A thread per worker hands over one job at a time and waits for the answer with the GIL released. A
+worker that crashes or takes too long is replaced, and only its job fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sensorium.serving.media.work import work
+
+__all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions"]
+
+_PRELOADED: Final = ["sensorium.serving.media.preload"]
+
+
+class MediaWorkError(ValueError):
+    """A file that could not be made into what the model takes; the message says why."""
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """`workers` processes, `seconds` for one job; full when so many jobs or bytes wait."""
+
+    workers: int = 2
+    waiting: int = 1024
+    waiting_bytes: int = 512 << 20
+    seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A worker's answer: its header, the raw bytes, and the seconds it waited and took."""
+
+    header: dict[str, Any]
+    content: bytes
+    waited: float
+    worked: float
+
+
+@dataclass
+class _Job:
+    owner: str
+    header: dict[str, Any]
+    content: bytes
+    future: asyncio.Future[Answer]
+    loop: asyncio.AbstractEventLoop
+    asked: float = field(default_factory=time.monotonic)
+
+
+class _FairQueue:
+    """First come first served among a request's jobs, turn by turn among requests."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, deque[_Job]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+        self.count = 0
+        self.bytes = 0
+
+    def put(self, job: _Job) -> None:
+        """Add a job."""
+        with self._changed:
+            self._jobs.setdefault(job.owner, deque()).append(job)
+            self.count += 1
+            self.bytes += len(job.content)
+            self._changed.notify()
+
+    def take(self) -> _Job | None:
+        """The next job, or None once the queue is closed."""
+        with self._changed:
+            while not self._jobs and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return None
+            owner, jobs = self._jobs.popitem(last=False)
+            job = jobs.popleft()
+            if jobs:
+                self._jobs[owner] = jobs  # to the end of the round
+            self.count -= 1
+            self.bytes -= len(job.content)
+            return job
+
+    def close(self) -> list[_Job]:
+        """Let nobody wait any longer; the jobs that were waiting."""
+        with self._changed:
+            self._closed = True
+            left = [job for jobs in self._jobs.values() for job in jobs]
+            self._jobs.clear()
+            self._changed.notify_all()
+        return left
+
+
+class MediaPool:
+    """The workers of one server. `start` may be called from any thread, `run` from any loop."""
+
+    def __init__(self, options: PoolOptions | None = None) -> None:
+        self.options = options or PoolOptions()
+        self.replaced = 0
+        self._queue = _FairQueue()
+        self._workers: list[_Worker] = []
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no worker has begun."""
+        return self._queue.count
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that no more requests should be let in."""
+        options, queue = self.options, self._queue
+        return queue.count >= options.waiting or queue.bytes >= options.waiting_bytes
+
+    def pids(self) -> list[int]:
+        """The processes that are at work."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def start(self) -> None:
+        """Start the workers; returns at once, they get ready by themselves."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOADED)
+        self._workers = [_Worker(self, self._queue, context) for _ in range(self.options.workers)]
+        for worker in self._workers:
+            worker.start()
+
+    async def run(self, owner: str, header: dict[str, Any], content: bytes) -> Answer:
+        """Have a worker do a job; `owner` is the request, among which turns are taken.
+
+        Raises MediaWorkError for a file that cannot be used. A caller that is cancelled gives up
+        its place.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(owner, header, content, loop.create_future(), loop)
+        self._queue.put(job)
+        return await job.future
+
+    def close(self) -> None:
+        """End the workers; jobs that wait fail."""
+        for job in self._queue.close():
+            _settle(job, MediaWorkError("the server is stopping"))
+        for worker in self._workers:
+            worker.end()
+
+
+class _Worker(threading.Thread):
+    """One process and the thread that feeds it."""
+
+    def __init__(self, pool: MediaPool, queue: _FairQueue, context: Any) -> None:
+        super().__init__(name="media-worker", daemon=True)
+        self._pool = pool
+        self._queue = queue
+        self._context = context
+        self._process: Any = None
+        self._connection: Any = None
+
+    def run(self) -> None:
+        """Do jobs until the queue is closed."""
+        self._start_process()  # so that the first job does not wait for it
+        while (job := self._queue.take()) is not None:
+            if not job.future.done():
+                _settle(job, self._do(job))
+
+    @property
+    def pid(self) -> int | None:
+        """The process, None where it has not started."""
+        return None if self._process is None else self._process.pid
+
+    def end(self) -> None:
+        """End the process."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+
+    def _do(self, job: _Job) -> Answer | MediaWorkError:
+        began = time.monotonic()
+        try:
+            if self._process is None:
+                self._start_process()
+            self._connection.send_bytes(json.dumps(job.header).encode())
+            self._connection.send_bytes(job.content)
+            if not self._connection.poll(self._pool.options.seconds):
+                return self._replace(f"took more than {self._pool.options.seconds:g} s to decode")
+            header = json.loads(self._connection.recv_bytes())
+            content = self._connection.recv_bytes()
+        except (EOFError, OSError):
+            return self._replace("the decoder broke down over it")
+        if "error" in header:
+            return MediaWorkError(str(header["error"]))
+        done = time.monotonic()
+        return Answer(header, content, waited=began - job.asked, worked=done - began)
+
+    def _start_process(self) -> None:
+        ours, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=work, args=(theirs,), name="sensorium-media", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._connection = ours
+
+    def _replace(self, reason: str) -> MediaWorkError:
+        self.end()
+        self._process = None
+        self._pool.replaced += 1
+        return MediaWorkError(reason)
+
+
+def _settle(job: _Job, outcome: Answer | MediaWorkError) -> None:
+    def settle() -> None:
+        if job.future.done():
+            return
+        if isinstance(outcome, Answer):
+            job.future.set_result(outcome)
+        else:
+            job.future.set_exception(outcome)
+
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and whoever waited with it
+        job.loop.call_soon_threadsafe(settle)

@@ -1,0 +1,87 @@
+"""What one worker process of the media pool does: bytes of a file in, arrays of pixels out.
+
+Runs in a process of its own, because it parses bytes that strangers sent: what crashes or hangs
+here costs one file and one process. Answers are a header in JSON and raw bytes, never a pickle, so
+that a worker somebody has taken over cannot run code in the server.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MediaRefusedError", "work"]
+
+# Address space that a job may take beyond what the process has when it starts.
+_GROWTH = 6 << 30
+
+
+class MediaRefusedError(ValueError):
+    """A file that is not taken; the message is for the client."""
+
+
+def work(connection: Connection) -> None:
+    """Answer jobs until the server closes the connection.
+
+    A job is two messages, a header (`kind` and its options) and the file; so is an answer, whose
+    header has `error` or what `kind` promises, and `milliseconds` by stage.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_memory()
+    while True:
+        try:
+            header = json.loads(connection.recv_bytes())
+            content = connection.recv_bytes()
+        except (EOFError, OSError):
+            return
+        answer, pixels = _answer(header, content)
+        try:
+            connection.send_bytes(json.dumps(answer).encode())
+            connection.send_bytes(memoryview(pixels).cast("B"))
+        except OSError:
+            return
+
+
+def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+    try:
+        answer, pixels = _JOBS[header["kind"]](header, content)
+    except MediaRefusedError as error:
+        return {"error": str(error)}, b""
+    except MemoryError:
+        return {"error": "decoding it takes more memory than is allowed"}, b""
+    except Exception as error:  # noqa: BLE001 (decoders raise anything for what is no image)
+        return {"error": _words(error)}, b""
+    return answer, pixels
+
+
+def _image(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+    from sensorium.serving.media.image_work import image_job
+
+    return image_job(header, content)
+
+
+def _sound(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+    from sensorium.serving.media.sound_work import sound_job
+
+    return sound_job(header, content)
+
+
+_JOBS = {"image": _image, "audio": _sound}
+
+
+def _words(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    text = lines[0] if lines else type(error).__name__
+    if "cannot identify image file" in text:
+        return "not an image in a format this server reads (PNG, JPEG, WebP, GIF, BMP, TIFF ...)"
+    return text[:300]
+
+
+def _limit_memory() -> None:
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + _GROWTH, used + _GROWTH))

@@ -1,0 +1,49 @@
+"""The media path through the real server: worker processes, the cache, the metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from PIL import Image
+
+from tests.kit.live_server import LiveServer
+from tests.kit.media import BLUE, GREEN, circle, image_url
+from tests.kit.scrape import scrape
+
+pytestmark = pytest.mark.engine
+
+
+def ask(client: openai.OpenAI, picture: Image.Image) -> str:
+    parts: list[Any] = [
+        {"type": "image_url", "image_url": {"url": image_url(picture)}},
+        {"type": "text", "text": "What is in the picture?"},
+    ]
+    answer = client.chat.completions.create(
+        model="demo", messages=[{"role": "user", "content": parts}], temperature=0
+    )
+    return answer.choices[0].message.content or ""
+
+
+def items(server: LiveServer, outcome: str) -> float:
+    return scrape(server.url, "sensorium_media_items_total", media="image", outcome=outcome)
+
+
+def test_a_repeated_picture_is_prepared_once(
+    server: LiveServer, demo_client: openai.OpenAI
+) -> None:
+    prepared, cached = items(server, "prepared"), items(server, "cached")
+    picture = circle(GREEN)
+    answers = [ask(demo_client, picture) for _ in range(3)]
+    assert len(set(answers)) == 1
+    assert "green" in answers[0].lower()
+    assert (items(server, "prepared"), items(server, "cached")) == (prepared + 1, cached + 2)
+
+
+def test_stages_are_timed(server: LiveServer, demo_client: openai.OpenAI) -> None:
+    ask(demo_client, circle(BLUE))
+    text = httpx.get(f"{server.url}/metrics").text
+    for stage in ("queue", "decode", "prepare"):
+        assert f'sensorium_media_stage_seconds_count{{media="image",stage="{stage}"}}' in text

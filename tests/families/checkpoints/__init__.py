@@ -1,0 +1,29 @@
+"""A tiny random checkpoint of each family, in the layout its authors publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.families.checkpoints import (
+    bunny,
+    deepseek_vl,
+    llava,
+    llava_next,
+    mobilevlm,
+    tinyllava,
+    yi_vl,
+)
+
+__all__ = ["BUILDERS"]
+
+# By the checkpoint's name; a builder fills its folder and puts a separate tower beside it.
+BUILDERS: dict[str, Callable[[Path], None]] = {
+    **llava.BUILDERS,
+    **llava_next.BUILDERS,
+    **yi_vl.BUILDERS,
+    **mobilevlm.BUILDERS,
+    **bunny.BUILDERS,
+    **tinyllava.BUILDERS,
+    **deepseek_vl.BUILDERS,
+}

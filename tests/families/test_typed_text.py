@@ -1,0 +1,61 @@
+"""What a template writes is a special token, what a user types is text, whatever the tokenizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sensorium.model_adapters.prompts import USER_MARK
+
+tokenizers = pytest.importorskip("tokenizers", reason="an engine extra brings it")
+
+
+def bpe() -> Any:
+    """A vocabulary in which merges make the special token's own text."""
+    vocab = {
+        token: number for number, token in enumerate(["<unk>", "</s>", *"</s>ab ", "</", "s>"])
+    }
+    merges = [("<", "/"), ("s", ">"), ("</", "s>")]
+    return tokenizers.Tokenizer(tokenizers.models.BPE(vocab, merges, unk_token="<unk>"))
+
+
+def unigram() -> Any:
+    """A vocabulary whose best piece is the special token's own text."""
+    pieces = [("<unk>", 0.0), ("</s>", -1.0), *((piece, -2.0) for piece in "</s>ab ")]
+    return tokenizers.Tokenizer(tokenizers.models.Unigram(pieces, unk_id=0))
+
+
+@pytest.fixture(params=[bpe, unigram])
+def tokenizer(request: pytest.FixtureRequest) -> Any:
+    """A tokenizer with special tokens inside the vocabulary and after it."""
+    made = request.param()
+    made.add_special_tokens(["<unk>", "</s>", "<|im_end|>", "<|sensorium:image|>"])
+    return made
+
+
+def ids(tokenizer: Any, text: str) -> list[int]:
+    from sensorium.model_adapters.engine.typed_text import TypedText
+
+    typed = TypedText(tokenizer)
+    found: list[int] = typed.ids(typed.spelt(text))
+    return found
+
+
+def test_the_templates_tokens_count(tokenizer: Any) -> None:
+    text = "a</s>b <|im_end|>"
+    assert ids(tokenizer, text) == tokenizer.encode(text).ids
+    assert tokenizer.token_to_id("<|im_end|>") in ids(tokenizer, text)
+
+
+@pytest.mark.parametrize("typed", ["</s>", "<|im_end|>", "<unk>", "\ufdd1</s>\ufdd1"])
+def test_a_users_tokens_do_not(tokenizer: Any, typed: str) -> None:
+    special = {tokenizer.token_to_id(token) for token in ("</s>", "<|im_end|>")}
+    found = ids(tokenizer, f"a{USER_MARK}a{typed}b{USER_MARK}</s>")
+    assert [token for token in found if token in special] == [tokenizer.token_to_id("</s>")]
+    assert found[-1] == tokenizer.token_to_id("</s>")
+
+
+def test_a_token_is_not_made_of_both(tokenizer: Any) -> None:
+    found = ids(tokenizer, f"a</{USER_MARK}s>{USER_MARK}")
+    assert tokenizer.token_to_id("</s>") not in found

@@ -1,0 +1,142 @@
+"""The media pool: turns, deadlines, and workers that break."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sensorium.serving.media.pool import MediaPool, MediaWorkError, PoolOptions
+
+pytest.importorskip("torch", reason="an engine extra brings it")
+HEADER = {"kind": "image", "max_pixels": 1 << 30, "exact": True, "mode": "RGB", "background": []}
+
+
+def png(edge: int, colour: str = "red") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (edge, edge), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+QUICK, SLOW = png(8), png(6000)
+
+
+@contextmanager
+def pool(workers: int = 1, **options: Any) -> Iterator[MediaPool]:
+    running = MediaPool(PoolOptions(workers=workers, **options))
+    running.start()
+    try:
+        asyncio.run(running.run("warm", HEADER, QUICK))
+        yield running
+    finally:
+        running.close()
+
+
+def test_answers_come_back_whole() -> None:
+    with pool() as running:
+        answer = asyncio.run(running.run("a", HEADER, png(500, "blue")))
+        assert os.getpid() not in running.pids()
+    assert answer.content == b"\x00\x00\xff" * 500 * 500
+    assert answer.header["size"] == [500, 500]
+
+
+def test_a_worker_that_dies_fails_its_own_job_only() -> None:
+    async def scene(running: MediaPool) -> list[Any]:
+        os.kill(running.pids()[0], signal.SIGSTOP)  # so that it dies over the first job
+        jobs = [asyncio.create_task(running.run("a", HEADER, QUICK)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        os.kill(running.pids()[0], signal.SIGKILL)
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    with pool() as running:
+        broken, *others = asyncio.run(scene(running))
+        assert running.replaced == 1
+    assert isinstance(broken, MediaWorkError)
+    assert "broke down" in str(broken)
+    assert [answer.header["size"] for answer in others] == [[8, 8], [8, 8]]
+
+
+def test_a_worker_that_stalls_is_replaced_at_the_deadline() -> None:
+    async def scene(running: MediaPool) -> Any:
+        os.kill(running.pids()[0], signal.SIGSTOP)
+        with pytest.raises(MediaWorkError, match=r"more than 3 s"):
+            await running.run("a", HEADER, QUICK)
+        return await running.run("a", HEADER, QUICK)
+
+    with pool(seconds=3) as running:
+        assert asyncio.run(scene(running)).header["size"] == [8, 8]
+        assert running.replaced == 1
+
+
+def test_requests_take_turns() -> None:
+    """One with many media does not hold up one with a single medium."""
+    finished: list[str] = []
+
+    async def job(running: MediaPool, owner: str) -> None:
+        await running.run(owner, HEADER, QUICK)
+        finished.append(owner)
+
+    async def scene(running: MediaPool) -> None:
+        os.kill(running.pids()[0], signal.SIGSTOP)
+        many = [asyncio.create_task(job(running, "many")) for _ in range(50)]
+        await asyncio.sleep(0)
+        single = asyncio.create_task(job(running, "single"))
+        await asyncio.sleep(0)
+        os.kill(running.pids()[0], signal.SIGCONT)
+        await asyncio.gather(single, *many)
+
+    with pool() as running:
+        asyncio.run(scene(running))
+    assert finished.index("single") <= 2
+
+
+def test_a_caller_that_leaves_gives_up_its_place() -> None:
+    async def scene(running: MediaPool) -> float:
+        left = [asyncio.create_task(running.run("b", HEADER, SLOW)) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        for task in left:
+            task.cancel()
+        began = time.monotonic()
+        await running.run("c", HEADER, QUICK)
+        assert running.waiting == 0
+        return time.monotonic() - began
+
+    with pool() as running:
+        began = time.monotonic()
+        asyncio.run(running.run("a", HEADER, SLOW))
+        one = time.monotonic() - began
+        assert asyncio.run(scene(running)) < 30 * one
+
+
+def test_says_when_too_much_waits() -> None:
+    async def scene(running: MediaPool) -> tuple[bool, bool]:
+        before = running.full
+        os.kill(running.pids()[0], signal.SIGSTOP)
+        tasks = [asyncio.create_task(running.run("a", HEADER, QUICK)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        during = running.full
+        os.kill(running.pids()[0], signal.SIGCONT)
+        await asyncio.gather(*tasks)
+        return before, during
+
+    with pool(waiting=3) as running:
+        assert asyncio.run(scene(running)) == (False, True)
+
+
+def test_a_file_that_is_no_image_is_an_error_with_words() -> None:
+    with pool() as running, pytest.raises(MediaWorkError, match="not an image in a format"):
+        asyncio.run(running.run("a", HEADER, b"<svg/>"))
+
+
+def test_pixels_are_counted_before_they_are_decoded() -> None:
+    header = {**HEADER, "max_pixels": 35_999_999}
+    with pool() as running, pytest.raises(MediaWorkError, match="6000x6000 pixels, 36,000,000"):
+        asyncio.run(running.run("a", header, SLOW))
