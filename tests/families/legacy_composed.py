@@ -46,7 +46,9 @@ def _save(folder: Path, root: str, seed: int, state: State, raw: dict[str, Any])
 
 def llava_qwen(folder: Path) -> None:
     """LLaVA on Qwen-1: everything below `transformer.`, qwen.tiktoken."""
-    raw = qwen_config(architectures=["LlavaQWenForCausalLM"], model_type="llava_qwen")
+    raw = qwen_config(
+        architectures=["LlavaQWenForCausalLM"], model_type="llava_qwen", seq_length=4096
+    )
     _save(folder, "transformer", 1801, qwen_state(1800), {**raw, "eos_token_id": 556})
     legacy_tokenizers.qwen_tiktoken(folder)
 

@@ -21,8 +21,8 @@ def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
     from tests.families.legacy_composed import serving
 
     proof: Any = request.cls
-    chunks = {"max_num_batched_tokens": 24, "max_num_seqs": 4}
-    with serving(proof.checkpoint, folder, proof.prompt, **chunks) as found:
+    options = {"max_num_batched_tokens": 64, "max_num_seqs": 4, "max_model_len": proof.context}
+    with serving(proof.checkpoint, folder, proof.prompt, **options) as found:
         yield found
 
 
@@ -30,6 +30,7 @@ class TestOnQwen1(FamilyProof):
     """Translated tensors and config below `transformer.`, qwen.tiktoken."""
 
     checkpoint = "llava-qwen1"
+    context = 4096  # for a question that holds all 208 special tokens
     prompt = VICUNA
 
 
@@ -37,4 +38,5 @@ class TestOnNeoX(FamilyProof):
     """vLLM's transformers backend, tensors below `gpt_neox.`."""
 
     checkpoint = "llava-neox"
+    context = 1024
     prompt = VICUNA
