@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.base_model import BaseModel, find_base
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
@@ -98,6 +99,7 @@ class Plan:
     text_architecture: str
     dtype: str | None
     embedding_scale: float = 1.0
+    base: BaseModel | None = None
 
     @property
     def spec(self) -> FamilySpec:
@@ -130,6 +132,7 @@ class Plan:
         fields["image"] = ImagePlan(**image)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
+        fields["base"] = None if data["base"] is None else BaseModel(**data["base"])
         return cls(**fields)
 
 
@@ -153,6 +156,7 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         text_architecture=match.language_model.architecture,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
         embedding_scale=match.language_model.embedding_scale(raw),
+        base=find_base(match, checkpoint),
     )
 
 

@@ -16,6 +16,7 @@ from transformers import BatchEncoding
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from vllm.tokenizers.hf import get_cached_tokenizer
 
+from sensorium.model_adapters.base_model import tokenizer_folder
 from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
@@ -47,8 +48,8 @@ def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any
     kind = match.spec.tokenizer
     if kind.legacy is not None:
         kwargs["legacy"] = kind.legacy
-    folder = str(Path(path) / kind.folder) if kind.folder else path
-    base = _load_base(folder, kind.slow_llama, revision, kwargs)
+    folder = Path(path) / kind.folder if kind.folder else tokenizer_folder(match, Path(path))
+    base = _load_base(str(folder), kind.slow_llama, revision, kwargs)
     _add_trained_tokens(base, match, path)
     authors_tokens = len(base) if kind.cuts_vocabulary else None
     base.add_tokens([IMAGE_MARK], special_tokens=True)

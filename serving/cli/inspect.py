@@ -52,6 +52,7 @@ def _text(found: Inspection) -> str:
     rows = [
         ("family", f"{found.family}: {found.title}{doubt}"),
         ("because", found.why),
+        ("needs", found.base or "no other model"),
         ("language model", f"{found.language_model} in {found.architecture}"),
         ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),
         ("its weights", found.tower_weights),
@@ -59,6 +60,7 @@ def _text(found: Inspection) -> str:
         ("image tokens", sizes),
         ("conversation", f"{found.prompt_style}: {found.sample!r}"),
         ("stops", " ".join(found.stops) or "the tokenizer's end token"),
+        ("sampling", _pairs(found.generation) or "the engine's defaults"),
         ("weights", _size(found.weight_bytes)),
         ("cache", f"{_size(found.cache_bytes_per_token)} a token in 16 bits"),
         ("tensors", _counts(found.placed) or "none were seen"),
@@ -71,6 +73,10 @@ def _text(found: Inspection) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _pairs(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _size(size: int | None) -> str:

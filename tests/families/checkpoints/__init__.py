@@ -10,6 +10,7 @@ from tests.families.checkpoints import (
     deepseek_vl,
     llava,
     llava_next,
+    merged,
     mobilevlm,
     tinyllava,
     vila,
@@ -22,6 +23,7 @@ __all__ = ["BUILDERS"]
 BUILDERS: dict[str, Callable[[Path], None]] = {
     **llava.BUILDERS,
     **llava_next.BUILDERS,
+    **merged.BUILDERS,
     **yi_vl.BUILDERS,
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
