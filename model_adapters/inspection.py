@@ -13,6 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.base_model import (
+    TOKENIZERS,
+    lora_target,
+    own_name,
+    tokenizer_folder,
+)
 from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
@@ -42,7 +48,8 @@ class Inspection:
     """The findings; `to_dict` is what `sensorium inspect --json` prints.
 
     `placed` counts tensors by part, `dropped` by reason; `weight_bytes` is None where sizes are not
-    known; `problems` is what keeps the checkpoint from being served.
+    known; `generation` are the family's sampling defaults; `base` says what the checkpoint is to
+    another model, if it is not whole; `problems` is what keeps it from being served.
     """
 
     path: str
@@ -60,9 +67,11 @@ class Inspection:
     prompt_style: str
     sample: str
     stops: tuple[str, ...]
+    generation: Mapping[str, float]
     image_tokens: Mapping[str, int]
     weight_bytes: int | None
     cache_bytes_per_token: int | None
+    base: str
     placed: Mapping[str, int]
     dropped: Mapping[str, int]
     unknown: tuple[str, ...]
@@ -80,12 +89,13 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     if match is None:
         raise UnknownFamilyError(_not_ours(folder, raw))
     raw, plan = dict(match.config), make_plan(match, folder)
-    files = scan(folder)
-    placed, dropped, unknown = _place_all(files, plan)
+    files = scan(folder, match.spec.folders)
+    below = None if plan.base is None else scan(Path(plan.base.folder))
+    placed, dropped, unknown = _place_all(files, below, plan)
     inside = placed["vision_tower"] > 0
     problems = [
         *_file_problems(folder, files, match),
-        *absent_from_layers(layer_holes(files.tensors)),
+        *absent_from_layers(layer_holes((below or files).tensors)),
     ]
     if unknown:
         problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
@@ -111,9 +121,11 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         prompt_style=style.name,
         sample=style.render([("user", "<image>\nWhat is this?")]),
         stops=style.stops,
+        generation=dict(match.spec.generation),
         image_tokens={f"{w}x{h}": plan.layout().tokens(w, h) for w, h in SIZES},
         weight_bytes=weight_bytes(folder, files),
         cache_bytes_per_token=cache_bytes(raw),
+        base="" if plan.base is None else f"{plan.base.kind} over {plan.base.folder}",
         placed=dict(placed),
         dropped=dict(dropped),
         unknown=tuple(unknown),
@@ -143,11 +155,17 @@ def _not_ours(folder: Path, raw: RawConfig) -> str:
     )
 
 
-def _place_all(files: TensorFiles, plan: Plan) -> tuple[Counter[str], Counter[str], list[str]]:
+def _place_all(
+    files: TensorFiles, below: TensorFiles | None, plan: Plan
+) -> tuple[Counter[str], Counter[str], list[str]]:
     placed: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     unknown = []
-    for name in files.tensors:
+    matrices = {name for name in files.tensors if lora_target(name) is not None}
+    if matrices:
+        placed["lora"] = len(matrices)
+    own = {own_name(name) for name in files.tensors.keys() - matrices}
+    for name in own | (below.tensors.keys() if below is not None else set()):
         placement = place(name, plan.spec, plan.tower)
         if placement is None:
             unknown.append(name)
@@ -164,9 +182,10 @@ def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
         problems.append(f"weight files that the index names are absent: {', '.join(files.missing)}")
     if not files.files and not files.missing:
         problems.append("no weight file (*.safetensors, *.bin, *.pth)")
-    tokenizers = ["tokenizer.model", "tokenizer.json", "vocab.json"]
-    if not any((folder / name).is_file() for name in tokenizers):
-        wanted = tokenizers[:2] if match.spec.tokenizer.slow_llama else tokenizers[1:]
+    kind = match.spec.tokenizer
+    place = folder / kind.folder if kind.folder else tokenizer_folder(match, folder)
+    if not any((place / name).is_file() for name in TOKENIZERS):
+        wanted = TOKENIZERS[:2] if kind.slow_llama else TOKENIZERS[1:]
         problems.append(f"no tokenizer file ({' or '.join(wanted)})")
     return problems
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.base_model import BaseModel, find_base
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
@@ -99,6 +100,7 @@ class Plan:
     text_translation: str
     dtype: str | None
     embedding_scale: float = 1.0
+    base: BaseModel | None = None
 
     @property
     def spec(self) -> FamilySpec:
@@ -131,6 +133,7 @@ class Plan:
         fields["image"] = ImagePlan(**image)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
+        fields["base"] = None if data["base"] is None else BaseModel(**data["base"])
         return cls(**fields)
 
 
@@ -155,6 +158,7 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         text_translation=match.language_model.translation_name,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
         embedding_scale=match.language_model.embedding_scale(raw),
+        base=find_base(match, checkpoint),
     )
 
 
@@ -257,7 +261,7 @@ def _image_plan(tower: TowerPlace, plan: TowerPlan, aspect: Aspect) -> ImagePlan
     kind = KINDS[tower.kind]
     return ImagePlan(
         size=max((int(tower.config["image_size"]), *plan.scales)),
-        resize=kind.resize,
+        resize="squash" if aspect == "resize" else kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),
         std=tuple(tower.preprocessing.get("image_std") or kind.std),

@@ -12,19 +12,24 @@ __all__ = ["BUILDERS", "ProjectorType", "parse_projector"]
 
 _MLP = re.compile(r"(split_)?mlp(\d+)x_gelu(_Norm)?")
 _LDPV2_GRID = 12
+_BY_NAME = {
+    "linear": "linear",
+    "ldpnet": "ldp",
+    "ldpnetv2": "ldpv2",
+    "mlp_downsample": "downsample",
+}
 
 
 @dataclass(frozen=True)
 class ProjectorType:
-    """A kind of projector (`linear`, `mlp`, `mlp_norm`, `split_mlp`, `ldp`, `ldpv2`) and its linear
-    layers."""
+    """A kind of projector, one of `BUILDERS`, and its linear layers."""
 
     kind: str
     depth: int = 1
 
     def tokens(self, patches: int) -> int:
         """How many tokens `patches` features of one square image become."""
-        if self.kind == "ldp":
+        if self.kind in ("ldp", "downsample"):
             return math.ceil(math.isqrt(patches) / 2) ** 2
         if self.kind == "ldpv2":
             return _LDPV2_GRID**2
@@ -43,8 +48,8 @@ def parse_projector(name: str, taken: tuple[str, ...]) -> ProjectorType:
 
 
 def _parse(name: str) -> ProjectorType | None:
-    if name in ("linear", "ldpnet", "ldpnetv2"):
-        return ProjectorType({"linear": "linear", "ldpnet": "ldp", "ldpnetv2": "ldpv2"}[name])
+    if name in _BY_NAME:
+        return ProjectorType(_BY_NAME[name])
     found = _MLP.fullmatch(name)
     if found is None or int(found[2]) < 1 or (found[1] and found[3]):
         return None
@@ -59,6 +64,7 @@ _EXAMPLES = {
     "split_mlp": "split_mlp2x_gelu",
     "ldp": "ldpnet",
     "ldpv2": "ldpnetv2",
+    "downsample": "mlp_downsample",
 }
 
 _MODULES = "sensorium.model_adapters.engine.projectors"
@@ -70,4 +76,5 @@ BUILDERS = {
     "split_mlp": f"{_MODULES}.split_mlp:SplitProjector",
     "ldp": f"{_MODULES}.ldp:LdpProjector",
     "ldpv2": f"{_MODULES}.ldp:LdpV2Projector",
+    "downsample": f"{_MODULES}.downsample:downsample",
 }

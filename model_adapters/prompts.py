@@ -26,6 +26,8 @@ __all__ = [
     "TINYLLAVA_GEMMA",
     "USER_MARK",
     "VICUNA_V1",
+    "VILA_LLAMA_3",
+    "VILA_LLAMA_3_MAY",
     "YI_VL",
     "PromptStyle",
     "Turn",
@@ -257,6 +259,30 @@ CHATML_DIRECT = PromptStyle(
     assistant="<|im_start|>assistant\n{text}<|im_end|>",
     generation="<|im_start|>assistant\n",
     stops=("<|im_end|>",),
+)
+_HEADER = "<|start_header_id|>{role}<|end_header_id|>\n\n"
+_USER_HEADER, _SYSTEM_HEADER, _ASSISTANT_HEADER = (
+    _HEADER.format(role=role) for role in ("user", "system", "assistant")
+)
+# The authors write the BOS token out where their tokenizer adds one too: there are two.
+VILA_LLAMA_3 = PromptStyle(
+    name="vila_llama_3",
+    system=LLAMA_2.system,
+    system_format="<|begin_of_text|>" + _SYSTEM_HEADER + "{system}<|eot_id|>",
+    user=_USER_HEADER + "{text}<|eot_id|>",
+    assistant=_ASSISTANT_HEADER + "{text}<|eot_id|>",
+    generation=_ASSISTANT_HEADER,
+    stops=("<|eot_id|>",),
+)
+# As trained in May 2024: answers stand under the header "system".
+VILA_LLAMA_3_MAY = replace(
+    VILA_LLAMA_3,
+    name="vila_llama_3_may",
+    system_format="<|begin_of_text|>" + _SYSTEM_HEADER + "{system}<|end_of_text|>",
+    user=_USER_HEADER + "{text}<|end_of_text|>",
+    assistant=_SYSTEM_HEADER + "{text}<|end_of_text|>",
+    generation=_SYSTEM_HEADER,
+    stops=("<|end_of_text|>",),
 )
 YI_VL = PromptStyle(
     name="yi_vl",

@@ -11,6 +11,7 @@ import difflib
 import functools
 import importlib
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -118,7 +119,7 @@ class Registry:
         if known is not None:
             seen = [
                 f"architecture {architecture_of(raw)}",
-                *(f"{key} {raw.get(key)}" for key in entry.when),
+                *(f"{key} {textwrap.shorten(str(raw.get(key)), 60)}" for key in entry.when),
             ]
             return Match(spec, config, known, " and ".join(seen), certain=True)
         guess = guess_language_model(name, str(raw.get("model_type", "")))

@@ -30,8 +30,8 @@ RawConfig = Mapping[str, Any]
 # The config key that says that each image stands between two trained tokens.
 IMAGE_TOKENS = "mm_use_im_start_end"
 # How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so, `crop`
-# as the tower's own processor does, `anyres` in tiles.
-Aspect = Literal["pad", "fit", "crop", "anyres"]
+# as the tower's own processor does, `resize` whatever its shape, `anyres` in tiles.
+Aspect = Literal["pad", "fit", "crop", "resize", "anyres"]
 # LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
 _LLAVA_WEIGHTS = (
     *(
@@ -119,11 +119,15 @@ class Tokenizer:
 
     `slow_llama`: sentencepiece as the slow Llama tokenizer reads it, where the files do not name
     another class. `cuts_vocabulary`: the authors' loader cuts the language model's vocabulary to
-    the tokenizer's; otherwise padding rows take part in the softmax.
+    the tokenizer's; otherwise padding rows take part in the softmax. `folder` is the sub-folder
+    that holds the files. `legacy` is what the authors' loader says to the slow Llama tokenizer
+    (None: what the files say).
     """
 
     slow_llama: bool = False
     cuts_vocabulary: bool = True
+    folder: str = ""
+    legacy: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -138,9 +142,10 @@ class FamilySpec:
     image. `generation` are the authors' sampling defaults, by vLLM's names. `aspects` maps
     the config's `image_aspect_ratio` to what is done; its key None is the default. `weights` are
     the prefixes of checkpoint tensor names and where they go (None: knowingly dropped), the first
-    match wins. `read` rewrites a config of another shape into LLaVA's flat keys; where it gives a
-    `mm_vision_config`, that is the tower's config (with its `kind`) and the tower lies inside.
-    `proof` names the test that compares the family with its reference.
+    match wins. `folders` are sub-folders that hold the weights, each below its own name as prefix
+    (none: the checkpoint's folder). `read` rewrites a config of another shape into LLaVA's flat
+    keys; where it gives a `mm_vision_config`, that is the tower's config (with its `kind`) and the
+    tower lies inside. `proof` names the test that compares the family with its reference.
     """
 
     name: str
@@ -164,6 +169,7 @@ class FamilySpec:
     )
     generation: Mapping[str, float] = field(default_factory=dict)
     weights: tuple[tuple[str, str | None], ...] = _LLAVA_WEIGHTS
+    folders: tuple[str, ...] = ()
     read: Callable[[RawConfig], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""

@@ -14,13 +14,13 @@ import math
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 
-__all__ = ["StoredTensor", "TensorFiles", "read_names", "scan"]
+__all__ = ["StoredTensor", "TensorFiles", "read_names", "scan", "whole_name"]
 
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _PATTERNS = ("*.safetensors", "pytorch_model*.bin", "*.bin", "*.pth", "*.pt")
@@ -35,6 +35,9 @@ _NOT_WEIGHTS = {
     "trainer_state.bin",
 }
 _PROJECTOR_FILE = "mm_projector.bin"
+# A LoRA as peft and LLaVA's trainer write it: the matrices, and what was trained beside them.
+_ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
+_BESIDE_ADAPTER = "non_lora_trainables.bin"
 _LONGEST_HEADER = 100_000_000
 
 
@@ -65,7 +68,7 @@ class TensorFiles:
         """Raise CheckpointError where weight files are missing or there is none at all."""
         if self.missing:
             raise CheckpointError(
-                f"{self.folder}: the index names {', '.join(self.missing)}, which "
+                f"{self.folder}: weights call for {', '.join(self.missing)}, which "
                 f"{'is' if len(self.missing) == 1 else 'are'} not there; fetch the missing "
                 "shards again"
             )
@@ -75,8 +78,39 @@ class TensorFiles:
             )
 
 
-def scan(folder: Path) -> TensorFiles:
-    """List a folder's weight files and tensors; raises CheckpointError for a damaged file."""
+def scan(folder: Path, parts: tuple[str, ...] = ()) -> TensorFiles:
+    """List a folder's weight files and tensors; raises CheckpointError for a damaged file.
+
+    With `parts` the weights lie in sub-folders; tensors are named as by `whole_name`.
+    """
+    if not parts:
+        return _scan(folder)
+    found = [(part, _scan(folder / part)) for part in parts if (folder / part).is_dir()]
+    absent = [f"{part}/" for part in parts if not (folder / part).is_dir()]
+    return TensorFiles(
+        folder,
+        files=tuple(f"{part}/{file}" for part, inside in found for file in inside.files),
+        tensors={
+            whole_name(name, f"{part}/"): replace(tensor, file=f"{part}/{tensor.file}")
+            for part, inside in found
+            for name, tensor in inside.tensors.items()
+        },
+        complete=not absent and all(inside.complete for _, inside in found),
+        missing=(
+            *absent,
+            *(f"{part}/{file}" for part, inside in found for file in inside.missing),
+            *(f"{part}/*" for part, inside in found if not inside.files and not inside.missing),
+        ),
+    )
+
+
+def whole_name(name: str, file: str) -> str:
+    """A tensor's name with the sub-folder of its file, if it has one, as a prefix."""
+    part, separator, _ = file.rpartition("/")
+    return f"{part}.{name}" if separator else name
+
+
+def _scan(folder: Path) -> TensorFiles:
     indexed = _read_index(folder)
     if indexed is not None:
         names = sorted(set(indexed.values()))
@@ -123,6 +157,10 @@ def _read_index(folder: Path) -> dict[str, str] | None:
 
 
 def _weight_files(folder: Path) -> list[str]:
+    adapters = [name for name in _ADAPTERS if (folder / name).is_file()]
+    if adapters:
+        beside = (folder / _BESIDE_ADAPTER).is_file()
+        return [adapters[0], _BESIDE_ADAPTER] if beside else adapters[:1]
     for pattern in _PATTERNS:
         found = sorted(path.name for path in folder.glob(pattern) if path.is_file())
         found = [name for name in found if name not in _NOT_WEIGHTS and name != _PROJECTOR_FILE]

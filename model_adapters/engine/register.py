@@ -36,6 +36,16 @@ def register() -> None:
     MODELS_CONFIG_MAP[TEXT_ARCHITECTURE] = _text_defaults()
 
 
+def _add_sampling_defaults(model_config: Any) -> None:
+    """The authors' defaults for what neither the checkpoint nor the user says."""
+    if model_config.generation_config != "auto":
+        return
+    family = model_config.hf_config.read_plan().spec.generation
+    said = {**model_config.try_get_generation_config(), **model_config.override_generation_config}
+    added = {name: value for name, value in family.items() if name not in said}
+    model_config.override_generation_config = {**added, **model_config.override_generation_config}
+
+
 def _defaults() -> type:
     from vllm.model_executor.models.config import VerifyAndUpdateConfig
 
@@ -46,11 +56,12 @@ def _defaults() -> type:
 
         @staticmethod
         def verify_and_update_model_config(model_config: Any) -> None:
-            """Choose the tokenizer, keep images in their own mode, and cut the vocabulary."""
+            """Choose tokenizer and defaults, keep images in their mode, cut the vocabulary."""
             model_config.tokenizer_mode = "sensorium"
             # vLLM has asked already whether images can be taken, with a tokenizer of its own
             # choice; where that one cannot read the files, it noted that the model takes text only.
             model_config._supports_multimodal_inputs_cache = {}
+            _add_sampling_defaults(model_config)
             media = model_config.get_multimodal_config().media_io_kwargs
             image = media.setdefault("image", {})
             image.setdefault("image_mode", None)

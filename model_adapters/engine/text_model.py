@@ -17,11 +17,11 @@ from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 from vllm.model_executor.models.interfaces import SupportsPP
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 
+from sensorium.model_adapters.engine.sources import weight_files
 from sensorium.model_adapters.engine.translator import Translator, head_size, joined_shards
 from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models import TRANSLATIONS
-from sensorium.model_adapters.tensor_files import scan
 from sensorium.model_adapters.weight_names import Placement
 
 __all__ = ["TextForCausalLM"]
@@ -51,7 +51,7 @@ class TextForCausalLM(nn.Module, SupportsPP):
             prefix=maybe_prefix(prefix, "language_model"),
         )
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
-        self._files = _weight_files(self.checkpoint)
+        self._files = weight_files(self.checkpoint)
         # Model-parallel files hold parts of the same tensors, other files each its own.
         self._shards = self._files if self.translation.shard_axes else self._files[:1]
 
@@ -123,13 +123,3 @@ class TextForCausalLM(nn.Module, SupportsPP):
         if name.startswith(_FILE):
             file, _, name = name.removeprefix(_FILE).partition(_END)
         return SourcedName(name, file, Placement(_INNER + name))
-
-
-def _weight_files(checkpoint: str) -> list[str]:
-    """The checkpoint's weight files; none for a hub id, whose files vLLM finds."""
-    folder = Path(checkpoint)
-    if not folder.is_dir():
-        return []
-    found = scan(folder)
-    found.require_all()
-    return list(found.files)

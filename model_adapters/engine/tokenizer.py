@@ -16,6 +16,7 @@ from transformers import BatchEncoding
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from vllm.tokenizers.hf import get_cached_tokenizer
 
+from sensorium.model_adapters.base_model import tokenizer_folder
 from sensorium.model_adapters.conversation import choose_style, choose_text_style
 from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
 from sensorium.model_adapters.engine.text_config import local_folder
@@ -69,13 +70,17 @@ class TextTokenizer:
 def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
     """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
     match = _recognised(path, revision)
-    kind = match.language_model.tokenizer
-    if kind is not None and (Path(path) / kind.file).is_file():
-        base = load_legacy(Path(path), kind, **kwargs)
+    kind = match.spec.tokenizer
+    if kind.legacy is not None:
+        kwargs["legacy"] = kind.legacy
+    folder = Path(path) / kind.folder if kind.folder else tokenizer_folder(match, Path(path))
+    legacy = match.language_model.tokenizer
+    if legacy is not None and (folder / legacy.file).is_file():
+        base = load_legacy(folder, legacy, **kwargs)
     else:
-        base = _load_base(path, match.spec.tokenizer.slow_llama, revision, kwargs)
+        base = _load_base(str(folder), kind.slow_llama, revision, kwargs)
     _add_trained_tokens(base, match, path)
-    authors_tokens = len(base) if match.spec.tokenizer.cuts_vocabulary else None
+    authors_tokens = len(base) if kind.cuts_vocabulary else None
     base.add_tokens([IMAGE_MARK], special_tokens=True)
     base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
     base.authors_tokens = authors_tokens

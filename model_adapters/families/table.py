@@ -26,6 +26,7 @@ _BUNNY = tuple(
     f"Bunny{name}ForCausalLM"
     for name in ("Qwen", "Qwen2", "Phi", "Phi3", "MiniCPM", "StableLM", "Llama")
 )
+_VILA = ("llm_cfg", "vision_tower_cfg", "mm_projector_cfg")
 _SIGLIP = {"mm_vision_tower": "(?i).*siglip.*"}
 _TINY_BENCH = (
     "TinyLlavaPhiForCausalLM",
@@ -55,6 +56,21 @@ ENTRIES = (
         needs=("text_config", "vision_config", "connector_type"),
     ),
     # LlavaPhiForCausalLM is LLaVA-Phi's name too, which has a CLIP tower.
+    _family("vila", "vila", "LlavaLlamaModel", needs=_VILA),
+    _family(
+        "vila-llama-3",
+        "vila_llama_3",
+        "LlavaLlamaModel",
+        when={"llm_cfg": r"(?s).*'rope_theta': 500000(\.0)?\b.*"},
+        needs=_VILA,
+    ),
+    _family(
+        "vila-40b",
+        "vila_40b",
+        "LlavaLlamaModel",
+        when={"vision_tower_cfg": r"(?s).*'model_type': 'intern_vit_6b'.*"},
+        needs=_VILA,
+    ),
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
     _family("deepseek-vl", "deepseek_vl", _DEEPSEEK, when=_ONE_TOWER, needs=_DEEPSEEK_NEEDS),
     _family(

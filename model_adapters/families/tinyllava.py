@@ -8,8 +8,8 @@ template/), tinyllava/eval/run_tiny_llava.py, which follows the config's `image_
 from __future__ import annotations
 
 from sensorium.model_adapters.language_models import GEMMA, LLAMA, PHI, QWEN2, STABLELM
-from sensorium.model_adapters.nested_configs import read_tinyllava
 from sensorium.model_adapters.prompts import TINYLLAVA, TINYLLAVA_GEMMA, VICUNA_V1
+from sensorium.model_adapters.readers.tinyllava import read_tinyllava
 from sensorium.model_adapters.spec import FamilySpec, Tokenizer, Tower
 
 __all__ = ["SPEC"]

@@ -60,12 +60,14 @@ def _rows(found: Inspection) -> list[tuple[str, str]]:
     return [
         ("family", f"{found.family}: {found.title}{doubt}"),
         ("because", found.why),
+        ("needs", found.base or "no other model"),
         ("language model", f"{found.language_model} in {found.architecture}"),
         ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),
         ("its weights", found.tower_weights),
         ("projector", found.projector),
         ("image tokens", sizes),
         ("conversation", f"{found.prompt_style}: {found.sample!r}"),
+        ("sampling", _pairs(found.generation) or "the engine's defaults"),
         *_common_rows(found),
         ("tensors", _counts(found.placed) or "none were seen"),
         ("not used", _counts(found.dropped) or "none"),
@@ -98,6 +100,10 @@ def _common_rows(found: Inspection | TextInspection) -> list[tuple[str, str]]:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _pairs(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _size(size: int | None) -> str:

@@ -49,6 +49,8 @@ def default_options(given: set[str], *, cpu: bool, memory_bytes: int) -> list[st
     instead of a share that a shared machine refuses.
     """
     tokens = ["--enable-prompt-tokens-details"]
+    if "disable-log-stats" not in given:
+        tokens.append("--enable-per-request-metrics")
     if "limit-mm-per-prompt" not in given:
         tokens += ["--limit-mm-per-prompt", json.dumps(_MEDIA_LIMITS)]
     if "mm-processor-cache-gb" not in given:

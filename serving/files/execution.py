@@ -37,6 +37,9 @@ _EXPIRED = Problem(
     "batch_expired",
     "This request could not be executed before the completion window expired.",
 )
+_CANCELLED = Problem(
+    "batch_cancelled", "This request was not executed because the batch was cancelled."
+)
 
 
 class StoredSounds(MediaFiles):
@@ -74,7 +77,8 @@ def locked_batch(folder: Path) -> Iterator[bool]:
 class Execution:
     """Works on one batch whose lock is held; `runner` is there while rows are asked.
 
-    `room` tells how many rows may be asked at once when it begins to ask.
+    `began` is called when it begins to ask rows, `counted` with the numbers of rows that were
+    answered and that failed since the last call.
     """
 
     def __init__(
@@ -85,15 +89,18 @@ class Execution:
         store: FileStore,
         limits: FileLimits,
         *,
-        room: Callable[[], int],
+        began: Callable[[], None],
+        counted: Callable[[int, int], None],
     ) -> None:
         self.record = record
         self.runner: BatchRunner | None = None
+        self._seen = (0, 0)
         self._folder = folder
         self._table = table
         self._store = store
         self._limits = limits
-        self._room = room
+        self._began = began
+        self._counted = counted
 
     async def run(self, target: Target, models: list[str]) -> None:
         """Do all that is left, or what is possible before `runner.stop` is called.
@@ -149,18 +156,23 @@ class Execution:
         if path is None:
             await self._fail([_missing(self.record)])
             return
+        if self._late():
+            await self._after_rows(path, complete=False)
+            return
         journal = await asyncio.to_thread(self._journal)
         rows = read_jsonl(path, RowMaker(self.record.endpoint), strict=True)
         options = RunOptions(inflight=self._limits.inflight)
         try:
             self.runner = BatchRunner(rows, journal, target, self._files(), options)
-            self.runner.window.resize(self._room())
+            self._seen = self.runner.tally.done, self.runner.tally.failed
+            self._began()
             watching = asyncio.create_task(self._watch(self.runner))
             try:
                 complete = await self.runner.run()
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
+                self._count(self.runner)
         finally:
             self.runner = None
             journal.close()
@@ -171,7 +183,7 @@ class Execution:
         if current.status == "in_progress" and not complete:
             if not self._late():
                 return  # the server is stopping; the batch goes on when it is back
-            await asyncio.to_thread(self._write_expired, path)
+            await asyncio.to_thread(self._write_unreached, path, _EXPIRED)
 
         def end(record: BatchRecord) -> None:
             if record.status == "in_progress":
@@ -201,13 +213,19 @@ class Execution:
             record.counts |= {"completed": runner.tally.done, "failed": runner.tally.failed}
 
         while True:
+            self._count(runner)
             record = await self._table.update(self.record.id, count, only_in=("in_progress",))
             if record.status != "in_progress" or self._late():
                 runner.stop()
                 return
             await asyncio.sleep(1)
 
-    def _write_expired(self, path: Path) -> None:
+    def _count(self, runner: BatchRunner) -> None:
+        done, failed = runner.tally.done, runner.tally.failed
+        self._counted(done - self._seen[0], failed - self._seen[1])
+        self._seen = done, failed
+
+    def _write_unreached(self, path: Path, problem: Problem) -> None:
         """An error line for every row that was not reached."""
         journal = self._journal()
         try:
@@ -216,7 +234,7 @@ class Execution:
                 if row.number in journal.done:
                     continue
                 row_id = journal.row_id(row.number)
-                lines.append(finish_with_problem(row_id, row, _EXPIRED).line)
+                lines.append(finish_with_problem(row_id, row, problem).line)
                 if len(lines) == _LINES_AT_ONCE:
                     journal.append([], lines)
                     lines = []
@@ -227,6 +245,9 @@ class Execution:
 
     async def _finalize(self) -> None:
         """Make files of the journal, then say that they are there."""
+        path = self._input()
+        if self.record.status == "cancelling" and self.record.counts["total"] and path is not None:
+            await asyncio.to_thread(self._write_unreached, path, _CANCELLED)
         journal = await asyncio.to_thread(self._journal)  # cuts off what a crash has torn
         journal.close()
         counts = {"completed": journal.answered, "failed": journal.failed}

@@ -1,4 +1,4 @@
-"""Works off the batches of the API, one after the other, while the server runs.
+"""Works off the batches of the API, a few at a time, while the server runs.
 
 A batch that was cut off by the end of a process is taken up again by the next one. Several servers
 may share a data folder: each works on batches for models it serves, no two on the same one.
@@ -11,7 +11,9 @@ import contextlib
 import logging
 import shutil
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,6 +25,7 @@ from sensorium.serving.files.batch_table import BatchRecord, BatchTable
 from sensorium.serving.files.database import Database
 from sensorium.serving.files.execution import Execution, locked_batch
 from sensorium.serving.files.limits import FileLimits
+from sensorium.serving.files.measures import BatchMetrics
 from sensorium.serving.files.store import FileStore
 from sensorium.serving.http.load import BATCH_ROW, OnlineLoad
 from sensorium.serving.models import ModelTable
@@ -34,6 +37,8 @@ _POLL_SECONDS = 5.0
 _PAUSE_AFTER_TROUBLE = 30.0
 _QUIET_SECONDS = 2.0
 _SWEEP_SECONDS = 60.0
+# So that a short batch need not wait for a long one.
+_AT_ONCE = 4
 
 
 class FileService:
@@ -48,10 +53,12 @@ class FileService:
         self._database = Database(folder / "sensorium.sqlite")
         self.store = FileStore(folder, self._database)
         self.table = BatchTable(self._database)
+        self.metrics = BatchMetrics(lambda: len(self._executions))
         self._folder = folder / "batches"
         self._models = models
         self._load = load
         self._wake = asyncio.Event()
+        self._halted = asyncio.Event()
         self._stopping = False
         self._executions: dict[str, Execution] = {}
         self._swept = -_SWEEP_SECONDS
@@ -75,6 +82,7 @@ class FileService:
     def halt(self) -> None:
         """Begin no more rows; what is left is done after a restart."""
         self._stopping = True
+        self._halted.set()
         self._wake.set()
         for runner in self._runners():
             runner.stop()
@@ -130,31 +138,66 @@ class FileService:
 
     def _resize(self, inflight: int) -> None:
         self._inflight = min(inflight, self.limits.inflight)
-        for runner in self._runners():
-            runner.window.resize(self._inflight)
+        self._share()
+
+    def _share(self) -> None:
+        """Give each batch that asks rows its part of the room."""
+        runners = self._runners()
+        for runner in runners:
+            runner.window.resize(max(1, self._inflight // len(runners)))
 
     async def _work(self, target: Target) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            pause = _POLL_SECONDS
-            try:
-                if time.monotonic() - self._swept >= _SWEEP_SECONDS:
-                    await self.store.sweep()
-                    self._swept = time.monotonic()
-                for record in await self.table.unfinished():
-                    if not self._stopping and self._is_for_us(record):
-                        await self._execute(record.id, target)
-            except (BatchStoppedError, SensoriumError, OSError) as error:
-                _LOG.error("batches: %s; trying again in %g s", error, _PAUSE_AFTER_TROUBLE)
-                pause = _PAUSE_AFTER_TROUBLE
-            except Exception:  # noqa: BLE001 - one batch must not end the work on all others
-                _LOG.exception("batches: trying again in %g s", _PAUSE_AFTER_TROUBLE)
-                pause = _PAUSE_AFTER_TROUBLE
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                pause = await self._guarded(self._begin_some(target, tasks))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause or _POLL_SECONDS)
+            await asyncio.gather(*tasks.values())
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    async def _begin_some(self, target: Target, tasks: dict[str, asyncio.Task[None]]) -> None:
+        if time.monotonic() - self._swept >= _SWEEP_SECONDS:
+            await self.store.sweep()
+            self._swept = time.monotonic()
+        for batch_id in [key for key, task in tasks.items() if task.done()]:
+            del tasks[batch_id]
+        for record in await self.table.unfinished():
+            if self._stopping or len(tasks) >= _AT_ONCE:
+                return
+            if record.id not in tasks and self._is_for_us(record):
+                tasks[record.id] = asyncio.create_task(self._one(record.id, target))
+
+    async def _one(self, batch_id: str, target: Target) -> None:
+        """Work on a batch; after trouble it keeps its place until it may be tried again."""
+        pause = await self._guarded(self._execute(batch_id, target))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._halted.wait(), pause)
+        self._wake.set()
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> float:
+        """Do a piece of work; the seconds to wait when it met trouble, which is logged."""
+        try:
+            await work
+        except (BatchStoppedError, SensoriumError, OSError) as error:
+            _LOG.error("batches: %s; trying again in %g s", error, _PAUSE_AFTER_TROUBLE)
+            return _PAUSE_AFTER_TROUBLE
+        except Exception:  # noqa: BLE001 - one batch must not end the work on all others
+            _LOG.exception("batches: trying again in %g s", _PAUSE_AFTER_TROUBLE)
+            return _PAUSE_AFTER_TROUBLE
+        return 0.0
 
     def _is_for_us(self, record: BatchRecord) -> bool:
-        return record.model is None or record.model in self._models.names()
+        served = record.model is None or record.model in self._models.names()
+        return served or time.time() >= record.times["expires_at"]
+
+    def _counted(self, done: int, failed: int) -> None:
+        self.metrics.rows.labels("answered").inc(done)
+        self.metrics.rows.labels("failed").inc(failed)
 
     async def _execute(self, batch_id: str, target: Target) -> None:
         folder = self._folder / batch_id
@@ -167,9 +210,16 @@ class FileService:
                 shutil.rmtree(folder, ignore_errors=True)
                 return
             execution = self._executions[batch_id] = Execution(
-                record, folder, self.table, self.store, self.limits, room=lambda: self._inflight
+                record,
+                folder,
+                self.table,
+                self.store,
+                self.limits,
+                began=self._share,
+                counted=self._counted,
             )
             try:
                 await execution.run(target, self._models.names())
             finally:
                 del self._executions[batch_id]
+                self._share()

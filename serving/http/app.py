@@ -36,6 +36,7 @@ from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.media.origin import FIELD_OF_URL
 from sensorium.serving.media.parts import check_chat
+from sensorium.serving.media.times import TIMES, RequestTimes
 from sensorium.serving.models import CAPABILITY_OF_ROUTE, MODEL_ROUTES, ServedModel
 
 __all__ = ["SensoriumApp"]
@@ -64,6 +65,7 @@ class SensoriumApp:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(scope, send)
+        TIMES.set(None)
         task = asyncio.current_task()
         counted = not scope["path"].startswith("/health") and scope["path"] != "/metrics"
         counted = counted and BATCH_ROW not in scope  # the drain does not wait for batches
@@ -130,6 +132,9 @@ class SensoriumApp:
     async def _prepare(self, path: str, body: dict[str, Any], model: ServedModel) -> bool:
         """Check a JSON body and bring it to what vLLM takes, in place; True when it changed."""
         changed = mend_request(path, body)
+        if "timings" in body:
+            TIMES.set(_times_of(body.pop("timings")))
+            changed = True
         if path != "/v1/chat/completions":
             return changed
         if self.state.files is not None:
@@ -175,6 +180,8 @@ class _Exchange:
                 self.status = message["status"]
                 headers = MutableHeaders(raw=list(message["headers"]))
                 headers["x-request-id"] = self.request_id
+                if (times := TIMES.get()) is not None:
+                    headers["server-timing"] = times.header()
                 message = {**message, "headers": headers.raw}
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -186,6 +193,14 @@ class _Exchange:
         """Answer an error that was raised before the model's app began to answer."""
         response = JSONResponse(error.body(), error.status, headers=error.headers)
         await response(self.scope, receive, self.send)
+
+
+def _times_of(asked: object) -> RequestTimes | None:
+    if not isinstance(asked, bool):
+        raise BadRequestError(
+            f"`timings` must be true or false, got {str(asked)[:40]!r}", param="timings"
+        )
+    return RequestTimes() if asked else None
 
 
 def _model_of_form(headers: Headers, body: bytes) -> str | None:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sensorium.serving.errors import RequestError
 from sensorium.serving.http.body import replay
 from sensorium.serving.http.translate import translate_error, translate_event, translate_success
+from sensorium.serving.media.times import TIMES
 
 __all__ = ["forward"]
 
@@ -17,7 +18,8 @@ __all__ = ["forward"]
 async def forward(app: ASGIApp, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
     """Run `app` on a request whose body has been read; `receive` still tells when a client goes.
 
-    The scope is copied: the inner app writes its own state into it.
+    The scope is copied: the inner app writes its own state into it. A request that has asked for
+    its times (`TIMES`) gets them with the answer.
     """
     headers = MutableHeaders(
         raw=[pair for pair in scope["headers"] if pair[0] != b"content-length"]
@@ -37,6 +39,7 @@ class _Translator:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._times = TIMES.get()
         self._start: Message | None = None
         self._held: list[bytes] = []
         self._events = False
@@ -86,8 +89,8 @@ class _Translator:
         self._rest = rest
         if not more:
             whole, end, self._rest = whole + end + rest, b"", b""
-            return b"".join(map(translate_event, _split_events(whole)))
-        return b"".join(map(translate_event, _split_events(whole + end)))
+        events = _split_events(whole + end)
+        return b"".join(translate_event(event, self._times) for event in events)
 
     async def _finish(self, start: Message, body: bytes) -> None:
         status = start["status"]
@@ -98,7 +101,7 @@ class _Translator:
             if status in {429, 503} and "retry-after" not in headers:
                 headers["retry-after"] = "1"
         else:
-            body = translate_success(body)
+            body = translate_success(body, self._times)
         headers["content-length"] = str(len(body))
         await self._send({**start, "status": status, "headers": headers.raw})
         await self._send({"type": "http.response.body", "body": body})

@@ -117,6 +117,8 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
     async def metrics() -> Response:
         state.metrics.ready.set(state.ready())
         registries = [state.metrics.registry]
+        if state.files is not None:
+            registries.append(state.files.metrics.registry)
         if state.media is not None:
             registries.append(state.media.measures.registry)
         for slot in state.models.slots:

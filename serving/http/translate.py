@@ -13,6 +13,7 @@ from typing import Any
 
 from sensorium.serving.http.shape import conform, conform_event
 from sensorium.serving.http.usage import complete_usage
+from sensorium.serving.media.times import RequestTimes
 
 __all__ = ["translate_error", "translate_event", "translate_success"]
 
@@ -84,18 +85,24 @@ def _param_of_length(param: str | None) -> str:
     return "messages" if param in {None, "input_tokens", "input_text"} else str(param)
 
 
-def translate_success(body: bytes) -> bytes:
-    """A JSON answer with its usage completed and its shape OpenAI's; others are left alone."""
+def translate_success(body: bytes, times: RequestTimes | None = None) -> bytes:
+    """A JSON answer with its usage completed and its shape OpenAI's; others are left alone.
+
+    With `times` it also says how long the request took.
+    """
     if b'"usage"' not in body:
         return body
     answer = json.loads(body)
     if not isinstance(answer, dict):
         return body
-    _complete(answer)
+    _complete(answer, times)
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _complete(answer: dict[str, Any]) -> None:
+def _complete(answer: dict[str, Any], times: RequestTimes | None) -> None:
+    engine = answer.pop("metrics", None)
+    if times is not None:
+        answer["timings"] = times.report(engine)
     if isinstance(answer.get("usage"), dict):
         complete_usage(answer["usage"])
     conform(answer)
@@ -108,7 +115,7 @@ _WORTH_PARSING = re.compile(
 _ERROR_EVENT = re.compile(rb'data: ?\{"error"')
 
 
-def translate_event(event: bytes) -> bytes:
+def translate_event(event: bytes, times: RequestTimes | None = None) -> bytes:
     """One server-sent event with usage, shape and errors translated.
 
     Nearly all events hold nothing to translate and are passed on untouched.
@@ -127,6 +134,8 @@ def translate_event(event: bytes) -> bytes:
         _, body = translate_error(status if isinstance(status, int) else 500, data)
         return prefix + b"data: " + body + b"\n\n"
     # The Responses API wraps the whole answer in each of its events.
-    _complete(parsed["response"] if isinstance(parsed.get("response"), dict) else parsed)
+    whole = parsed["response"] if isinstance(parsed.get("response"), dict) else parsed
+    # A stream's times are known in its last chunk, which is the one with the usage.
+    _complete(whole, times if isinstance(whole.get("usage"), dict) else None)
     conform_event(parsed)
     return prefix + b"data: " + json.dumps(parsed, ensure_ascii=False).encode() + b"\n\n"

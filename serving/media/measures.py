@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sensorium.serving.media.times import note
+
 if TYPE_CHECKING:
     from sensorium.serving.media.pipeline import MediaPipeline
     from sensorium.serving.media.pool import Answer
@@ -58,13 +60,17 @@ class MediaMeasures:
 
     def downloaded(self, seconds: float) -> None:
         """A medium that was fetched; what it is, is not known yet."""
-        self.seconds.labels("download", "any").observe(seconds)
+        self._took("download", "any", seconds)
 
     def worked(self, media: str, answer: Answer, size: int, pixels: int = 0) -> None:
         """A medium that a worker prepared."""
         self._items.labels(media, "prepared").inc()
         self._bytes.labels(media).inc(size)
         self._pixels.labels(media).inc(pixels)
-        self.seconds.labels("queue", media).observe(answer.waited)
+        self._took("queue", media, answer.waited)
         for stage, milliseconds in answer.header["milliseconds"].items():
-            self.seconds.labels(stage, media).observe(milliseconds / 1000)
+            self._took(stage, media, milliseconds / 1000)
+
+    def _took(self, stage: str, media: str, seconds: float) -> None:
+        self.seconds.labels(stage, media).observe(seconds)
+        note(stage, seconds)

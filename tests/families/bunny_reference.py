@@ -6,6 +6,7 @@ is imported here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional
 from tests.families.minicpm_reference import MiniCpmReference
 from tests.families.reference import Reference, State
 
-__all__ = ["BunnyReference", "S2Reference"]
+__all__ = ["BunnyReference", "S2Reference", "s2_features"]
 
 
 class BunnyReference(Reference):
@@ -49,7 +50,7 @@ class BunnyReference(Reference):
 
 
 class S2Reference(BunnyReference):
-    """`SiglipVisionTowerS2`: every scale cut into chunks, merged, pooled and concatenated."""
+    """`SiglipVisionTowerS2`."""
 
     def pixels(self, picture: Image.Image) -> torch.Tensor:
         """The picture at the largest scale."""
@@ -65,21 +66,28 @@ class S2Reference(BunnyReference):
 
     def see(self, pixels: torch.Tensor) -> torch.Tensor:
         """`s2wrapper.forward` for one picture."""
-        maps = []
-        for scale in self._scales():
-            parts = scale // self._scales()[0]
-            resized = functional.interpolate(pixels, size=scale, mode="bicubic")
-            rows = []
-            for band in resized.chunk(parts, dim=2):
-                cells = [super(S2Reference, self).see(cell) for cell in band.chunk(parts, dim=3)]
-                rows.append(torch.cat([_to_map(cell) for cell in cells], dim=3))
-            maps.append(torch.cat(rows, dim=2))
-        size = maps[0].shape[-1]
-        pooled = [functional.interpolate(one, size=size, mode="area") for one in maps]
-        return torch.cat(pooled, dim=1).flatten(2).permute(0, 2, 1)
+        return s2_features(super().see, pixels, self._scales())
 
     def _scales(self) -> list[int]:
         return sorted(int(scale) for scale in self.raw["s2_scales"].split(","))
+
+
+def s2_features(
+    see: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, scales: list[int]
+) -> torch.Tensor:
+    """`s2wrapper.forward` for one picture: every scale cut into chunks, merged, pooled."""
+    maps = []
+    for scale in scales:
+        parts = scale // scales[0]
+        resized = functional.interpolate(pixels, size=scale, mode="bicubic")
+        rows = []
+        for band in resized.chunk(parts, dim=2):
+            cells = [see(cell) for cell in band.chunk(parts, dim=3)]
+            rows.append(torch.cat([_to_map(cell) for cell in cells], dim=3))
+        maps.append(torch.cat(rows, dim=2))
+    size = maps[0].shape[-1]
+    pooled = [functional.interpolate(one, size=size, mode="area") for one in maps]
+    return torch.cat(pooled, dim=1).flatten(2).permute(0, 2, 1)
 
 
 def _to_map(rows: torch.Tensor) -> torch.Tensor:

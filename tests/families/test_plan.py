@@ -13,7 +13,7 @@ from sensorium.model_adapters.folders import VISION_TOWER
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import recognise
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
-from tests.families.test_registry import LLAVA, TINYLLAVA, config
+from tests.families.test_registry import LLAVA, TINYLLAVA, VILA, config
 
 INSIDE = "model.vision_tower.vision_tower.vision_model."
 
@@ -62,6 +62,22 @@ class TestKnownCheckpoints:
         found = plan(TINYLLAVA)
         assert (found.tower.layers, found.layout().tokens(1, 1)) == (11, 728)
         assert (found.text_architecture, found.image.aspect) == ("Qwen2ForCausalLM", "crop")
+
+    def test_vila_joins_four_features_of_a_squeezed_picture(self) -> None:
+        found = plan(VILA)
+        assert (found.tower.layers, found.layout().tokens(1, 1)) == (26, 196)
+        assert (found.image.resize, found.image.size) == ("squash", 384)
+        scales = {"s2": True, "s2_scales": "384,768", "s2_max_split_size": 384}
+        assert plan({**VILA, **scales}).image.size == 768
+        for changes, message in (
+            ({**scales, "s2_max_split_size": 192}, "s2_max_split_size"),
+            ({"llm_cfg": "./llm"}, "llm_cfg"),
+            ({"llm_cfg": {"model_type": "qwen2"}}, "qwen2"),
+            ({"vision_tower_cfg": {"model_type": "radio"}}, "radio"),
+            ({"mm_projector_cfg": {"mm_projector_type": "mlp_downsample_2x2_fix"}}, "2x2_fix"),
+        ):
+            with pytest.raises(CheckpointError, match=message):
+                plan({**VILA, **changes})
 
     @pytest.mark.parametrize(
         ("size", "tokens"),

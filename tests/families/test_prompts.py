@@ -25,6 +25,18 @@ THREE: list[Turn] = [
 YI = prompts.YI_VL.system
 LLAMA = prompts.LLAMA_2.system
 DEEPSEEK = prompts.DEEPSEEK_VL.system
+VILA = "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{}<|{}|>"
+
+
+def llama_3(*texts: str, end: str, answers: str = "assistant") -> str:
+    """Turns of VILA's `llama_3`, and the header of the next answer."""
+    written = ""
+    for number, text in enumerate(texts):
+        role = answers if number % 2 else "user"
+        written += f"<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|{end}|>"
+    return f"{written}<|start_header_id|>{answers}<|end_header_id|>\n\n"
+
+
 # (style, what one turn is, what three turns are, what one turn with the system text S is)
 WRITTEN = [
     (
@@ -71,6 +83,19 @@ WRITTEN = [
         f"{USER} USER: Q1 ASSISTANT:",
         f"{USER} USER: Q1 ASSISTANT: A1<eos>USER: Q2 ASSISTANT: A2<eos>USER: Q3 ASSISTANT:",
         "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.VILA_LLAMA_3,
+        VILA.format(LLAMA, "eot_id") + llama_3("Q1", end="eot_id"),
+        VILA.format(LLAMA, "eot_id") + llama_3("Q1", "A1", "Q2", "A2", "Q3", end="eot_id"),
+        VILA.format("S", "eot_id") + llama_3("Q1", end="eot_id"),
+    ),
+    (
+        prompts.VILA_LLAMA_3_MAY,
+        VILA.format(LLAMA, "end_of_text") + llama_3("Q1", end="end_of_text", answers="system"),
+        VILA.format(LLAMA, "end_of_text")
+        + llama_3("Q1", "A1", "Q2", "A2", "Q3", end="end_of_text", answers="system"),
+        VILA.format("S", "end_of_text") + llama_3("Q1", end="end_of_text", answers="system"),
     ),
     (
         prompts.YI_VL,

@@ -24,6 +24,21 @@ TINYLLAVA: dict[str, Any] = {
     "vision_config": {"model_type": "siglip_vision_model", "image_size": 384, "patch_size": 14},
 }
 
+VILA: dict[str, Any] = {
+    "architectures": ["LlavaLlamaModel"],
+    "model_type": "llava_llama",
+    "image_aspect_ratio": "resize",
+    "llm_cfg": {"model_type": "llama", "hidden_size": 2560, "rope_theta": 10000.0},
+    "mm_projector_cfg": {"model_type": "v2l_projector", "mm_projector_type": "mlp_downsample"},
+    "mm_vision_select_feature": "cls_patch",
+    "vision_tower_cfg": {
+        "model_type": "siglip_vision_model",
+        "image_size": 384,
+        "patch_size": 14,
+        "num_hidden_layers": 27,
+    },
+}
+
 
 def config(architecture: str, **changes: Any) -> dict[str, Any]:
     return {**LLAVA, "architectures": [architecture], **changes}
@@ -68,6 +83,9 @@ def deepseek(tower: str) -> dict[str, Any]:
         (TINYLLAVA, "tinyllava", "qwen2"),
         (deepseek("CLIPVisionTower"), "deepseek-vl", "llama"),
         (deepseek("HybridVisionTower"), "deepseek-vl-hybrid", "llama"),
+        (VILA, "vila", "llama"),
+        ({**VILA, "llm_cfg": {**VILA["llm_cfg"], "rope_theta": 500000.0}}, "vila-llama-3", "llama"),
+        ({**VILA, "vision_tower_cfg": {"model_type": "intern_vit_6b"}}, "vila-40b", "llama"),
     ],
 )
 def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> None:

@@ -31,6 +31,18 @@ def test_torch_files(tmp_path: Path, state: dict[str, object]) -> None:
     assert found.tensors["a.bias"].size == 6
 
 
+def test_sub_folders(tmp_path: Path, state: dict[str, object]) -> None:
+    for part in ("llm", "tower"):
+        (tmp_path / part).mkdir()
+    torch.save(state, tmp_path / "llm" / "pytorch_model.bin")
+    found = scan(tmp_path, ("llm", "tower", "projector"))
+    assert found.files == ("llm/pytorch_model.bin",)
+    assert found.tensors["llm.b"].file == "llm/pytorch_model.bin"
+    assert found.missing == ("projector/", "tower/*")
+    with pytest.raises(CheckpointError, match="projector/, tower/"):
+        found.require_all()
+
+
 def test_safetensors(tmp_path: Path, state: dict[str, object]) -> None:
     from safetensors.torch import save_file
 

@@ -148,7 +148,7 @@ def clip_tower(folder: Path | None, seed: int, **vision: int) -> State:
     return {name: value for name, value in state.items() if name.startswith("vision_model.")}
 
 
-def siglip_tower(folder: Path, seed: int, *, weights: bool = True) -> State:
+def siglip_tower(folder: Path, seed: int, *, weights: bool = True, image_size: int = 56) -> State:
     """A SigLIP model's tensors (`vision_model.*`), published in a folder as Google does."""
     from transformers import SiglipConfig, SiglipModel
 
@@ -160,7 +160,7 @@ def siglip_tower(folder: Path, seed: int, *, weights: bool = True) -> State:
     }
     config = SiglipConfig(
         text_config={"vocab_size": 64, "max_position_embeddings": 16, **side},
-        vision_config={"image_size": 56, "patch_size": 14, **side},
+        vision_config={"image_size": image_size, "patch_size": 14, **side},
     )
     model = SiglipModel(config)
     state = draw_weights(model, seed)
@@ -179,7 +179,7 @@ def siglip_tower(folder: Path, seed: int, *, weights: bool = True) -> State:
             "image_processor_type": "SiglipImageProcessor",
             "resample": 3,
             "rescale_factor": 1 / 255,
-            "size": {"height": 56, "width": 56},
+            "size": {"height": image_size, "width": image_size},
         },
     )
     return {name: value for name, value in state.items() if name.startswith("vision_model.")}
@@ -226,7 +226,7 @@ def llama_tokenizer(folder: Path, *, legacy: bool, bos: bool = True) -> None:
     write_json(folder / "special_tokens_map.json", special)
 
 
-def qwen_tokenizer(folder: Path, bos: str | None = None) -> None:
+def qwen_tokenizer(folder: Path, bos: str | None = None, special: tuple[str, ...] = ()) -> None:
     """A byte-level BPE trained here, without a BOS token unless one is named.
 
     Qwen's and phi's have none.
@@ -239,7 +239,7 @@ def qwen_tokenizer(folder: Path, bos: str | None = None) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=600,
-        special_tokens=["<|endoftext|>", *([bos] if bos else [])],
+        special_tokens=["<|endoftext|>", *([bos] if bos else []), *special],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

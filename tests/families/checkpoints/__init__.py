@@ -10,8 +10,10 @@ from tests.families.checkpoints import (
     deepseek_vl,
     llava,
     llava_next,
+    merged,
     mobilevlm,
     tinyllava,
+    vila,
     yi_vl,
 )
 
@@ -21,9 +23,11 @@ __all__ = ["BUILDERS"]
 BUILDERS: dict[str, Callable[[Path], None]] = {
     **llava.BUILDERS,
     **llava_next.BUILDERS,
+    **merged.BUILDERS,
     **yi_vl.BUILDERS,
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
     **tinyllava.BUILDERS,
     **deepseek_vl.BUILDERS,
+    **vila.BUILDERS,
 }

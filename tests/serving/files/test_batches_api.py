@@ -99,6 +99,10 @@ async def test_cancelling_keeps_what_is_finished(tmp_path: Path) -> None:
         assert 1 <= counts["completed"] <= 4
         answers = await lines_of(client, cancelled["output_file_id"])
         assert len(answers) == counts["completed"]
+        errors = await lines_of(client, cancelled["error_file_id"])
+        assert {line["error"]["code"] for line in errors} == {"batch_cancelled"}
+        ids = sorted(int(line["custom_id"]) for line in answers + errors)
+        assert ids == list(range(50))
         again = (await client.post(f"/v1/batches/{batch['id']}/cancel")).json()
         assert again["status"] == "cancelled"
 
@@ -107,13 +111,44 @@ async def test_a_batch_that_waits_is_cancelled_at_once(tmp_path: Path) -> None:
     gate = asyncio.Event()
     model = FakeModel(gate=gate)
     async with server(tmp_path, model) as client:
-        await create(client, jsonl(row("first")))
-        await model.started.wait()
-        second = await create(client, jsonl(row("second")))
-        await client.post(f"/v1/batches/{second['id']}/cancel")
-        cancelled = await wait_for(client, second["id"], "cancelled")
+        others = [await create(client, jsonl(row(str(n)))) for n in range(4)]
+        for other in others:
+            await wait_for(client, other["id"], "in_progress")
+        waits = await create(client, jsonl(row("fifth")))
+        await client.post(f"/v1/batches/{waits['id']}/cancel")
+        cancelled = await wait_for(client, waits["id"], "cancelled")
         assert cancelled["output_file_id"] is None
         gate.set()
+
+
+async def test_a_short_batch_does_not_wait_for_a_long_one(tmp_path: Path) -> None:
+    model = FakeModel(token_seconds=0.02)
+    async with server(tmp_path, model, inflight=4) as client:
+        long = await create(client, jsonl(*(row(str(n)) for n in range(2_000))))
+        await model.started.wait()
+        short = await create(client, jsonl(row("short")))
+        await wait_for(client, short["id"], "completed")
+        assert (await client.get(f"/v1/batches/{long['id']}")).json()["status"] == "in_progress"
+        metrics = (await client.get("/metrics")).text
+        assert "sensorium_batches_running 1.0" in metrics
+        assert 'sensorium_batch_rows_total{outcome="answered"}' in metrics
+
+
+async def test_a_batch_of_a_model_that_is_gone_expires(tmp_path: Path) -> None:
+    async with server(tmp_path, FakeModel(), start=False) as client:
+        batch = await create(client, jsonl(row("a")), completion_window="1s")
+        service = client._transport.app.state.files  # type: ignore[attr-defined]
+
+        def begun(record: Any) -> None:
+            record.model = "gone"
+            record.counts["total"] = 1
+            record.enter("in_progress")
+
+        await service.table.update(batch["id"], begun)
+    await asyncio.sleep(1)
+    async with server(tmp_path, FakeModel()) as client:
+        expired = await wait_for(client, batch["id"], "expired")
+        assert expired["request_counts"] == {"total": 1, "completed": 0, "failed": 1}
 
 
 async def test_a_batch_expires(tmp_path: Path) -> None:
