@@ -34,6 +34,7 @@ _NOT_TEXT_KEYS = frozenset(
 # Config keys of features that are not served yet: better refused than read as something else.
 _REFUSED = {
     "mm_vision_tower_aux_list": "several vision towers",
+    "vision_add_five_stage": "a stage that is added to the tower when it is loaded",
     "mm_resampler_type": "a resampler after the vision tower",
     "use_mm_proj_aux": "a second projector",
 }

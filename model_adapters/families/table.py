@@ -56,6 +56,7 @@ ENTRIES = (
         needs=("text_config", "vision_config", "connector_type"),
     ),
     # LlavaPhiForCausalLM is LLaVA-Phi's name too, which has a CLIP tower.
+    _family("convllava", "convllava", _LLAVA[0], when={"mm_vision_tower": "(?i).*convnext.*"}),
     _family("vila", "vila", "LlavaLlamaModel", needs=_VILA),
     _family(
         "vila-llama-3",

@@ -83,6 +83,11 @@ def deepseek(tower: str) -> dict[str, Any]:
         (TINYLLAVA, "tinyllava", "qwen2"),
         (deepseek("CLIPVisionTower"), "deepseek-vl", "llama"),
         (deepseek("HybridVisionTower"), "deepseek-vl-hybrid", "llama"),
+        (
+            config("LlavaLlamaForCausalLM", mm_vision_tower="ConvLLaVA/ConvLLaVA-ConvNeXt-768"),
+            "convllava",
+            "llama",
+        ),
         (VILA, "vila", "llama"),
         ({**VILA, "llm_cfg": {**VILA["llm_cfg"], "rope_theta": 500000.0}}, "vila-llama-3", "llama"),
         ({**VILA, "vision_tower_cfg": {"model_type": "intern_vit_6b"}}, "vila-40b", "llama"),

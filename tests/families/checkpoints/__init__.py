@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.families.checkpoints import (
     bunny,
+    convllava,
     deepseek_vl,
     llava,
     llava_next,
@@ -27,6 +28,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **yi_vl.BUILDERS,
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
+    **convllava.BUILDERS,
     **tinyllava.BUILDERS,
     **deepseek_vl.BUILDERS,
     **vila.BUILDERS,
