@@ -7,6 +7,7 @@ from typing import Any
 from sensorium.model_adapters.language_models.text_model import TextModel
 from sensorium.model_adapters.language_models.text_models import TEXT_MODELS
 from sensorium.model_adapters.registry import families
+from sensorium.model_adapters.spec import FamilySpec
 
 __all__ = ["families_markdown", "family_rows"]
 
@@ -50,7 +51,7 @@ def family_rows() -> list[dict[str, Any]]:
                 "projectors": list(spec.projectors),
                 "modalities": list(spec.modalities),
                 "prompts": sorted({style.name for style in spec.styles()}),
-                "class": "merge",
+                "class": _class(spec),
                 "limits": spec.limits,
                 "proof": spec.proof,
             }
@@ -73,6 +74,11 @@ def _text_row(model: TextModel) -> dict[str, Any]:
         "limits": model.limits,
         "proof": model.proof,
     }
+
+
+def _class(spec: FamilySpec) -> str:
+    """Which composed model serves the family."""
+    return "masked" if any(m.masked for m in spec.language_models.values()) else "merge"
 
 
 def families_markdown() -> str:

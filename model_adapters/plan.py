@@ -102,6 +102,7 @@ class Plan:
     dtype: str | None
     embedding_scale: float = 1.0
     base: BaseModel | None = None
+    masked: bool = False
 
     @property
     def spec(self) -> FamilySpec:
@@ -152,7 +153,11 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         certain=match.certain,
         tower=tower_plan,
         image=_image_plan(tower, tower_plan, aspect),
-        projector=parse_projector(str(raw.get("mm_projector_type") or "linear"), spec.projectors),
+        projector=parse_projector(
+            str(raw.get("mm_projector_type") or "linear"),
+            spec.projectors,
+            raw.get("mm_projector_config"),
+        ),
         pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
         text_type=match.language_model.config_type,
         text_architecture=match.language_model.architecture,
@@ -160,6 +165,7 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
         embedding_scale=match.language_model.embedding_scale(raw),
         base=find_base(match, checkpoint),
+        masked=match.language_model.masked,
     )
 
 

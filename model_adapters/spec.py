@@ -29,9 +29,10 @@ __all__ = [
 RawConfig = Mapping[str, Any]
 # The config key that says that each image stands between two trained tokens.
 IMAGE_TOKENS = "mm_use_im_start_end"
-# How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so, `crop`
-# as the tower's own processor does, `resize` whatever its shape, `anyres` in tiles.
-Aspect = Literal["pad", "fit", "crop", "resize", "anyres"]
+# How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so,
+# `square` squashed to a square of its longer edge and then resized, `crop` as the tower's own
+# processor does, `resize` whatever its shape, `anyres` in tiles.
+Aspect = Literal["pad", "fit", "square", "crop", "resize", "anyres"]
 # LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
 _LLAVA_WEIGHTS = (
     *(
@@ -58,7 +59,8 @@ class LanguageModel:
     silent. `scale` is what embeddings are multiplied by, those of images too: the name of a config
     key, "sqrt_width" for the root of the width, or "" for nothing. `translation` is for a language
     model that the checkpoint names in its own way, `tokenizer` for tokenizer files that
-    transformers cannot read.
+    transformers cannot read. With `masked` its layers treat rows of images in their own way and are
+    told which those are.
     """
 
     config_type: str
@@ -68,6 +70,7 @@ class LanguageModel:
     scale: str = ""
     translation: Translation | None = None
     tokenizer: TokenizerKind | None = None
+    masked: bool = False
 
     @property
     def translation_name(self) -> str:

@@ -19,9 +19,16 @@ from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_field
 from sensorium.model_adapters.registry import Match, recognise
 from sensorium.model_adapters.towers import KINDS
 
-__all__ = ["ARCHITECTURE", "ComposedConfig", "compose", "install_parser"]
+__all__ = [
+    "ARCHITECTURE",
+    "MASKED_ARCHITECTURE",
+    "ComposedConfig",
+    "compose",
+    "install_parser",
+]
 
 ARCHITECTURE = "SensoriumComposedForCausalLM"
+MASKED_ARCHITECTURE = "SensoriumComposedMaskedForCausalLM"
 
 
 class ComposedConfig(PreTrainedConfig):
@@ -61,6 +68,7 @@ def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
         dtype=plan.dtype,
     )
     return ComposedConfig(
+        architectures=[MASKED_ARCHITECTURE if plan.masked else ARCHITECTURE],
         text_config=text,
         vision_config=_tower_config(plan.tower),
         plan=plan.to_dict(),

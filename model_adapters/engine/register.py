@@ -17,22 +17,34 @@ def register() -> None:
     from vllm.renderers.registry import RENDERER_REGISTRY
     from vllm.tokenizers.registry import TokenizerRegistry
 
-    from sensorium.model_adapters.engine.config import ARCHITECTURE, install_parser
+    from sensorium.model_adapters.engine.config import (
+        ARCHITECTURE,
+        MASKED_ARCHITECTURE,
+        install_parser,
+    )
     from sensorium.model_adapters.engine.text_config import TEXT_ARCHITECTURE
 
     install_parser()
     if ARCHITECTURE in MODELS_CONFIG_MAP:
         return
     package = "sensorium.model_adapters.engine"
-    ModelRegistry.register_model(ARCHITECTURE, f"{package}.model:ComposedForCausalLM")
-    ModelRegistry.register_model(TEXT_ARCHITECTURE, f"{package}.text_model:TextForCausalLM")
+    for name, model in (
+        (ARCHITECTURE, "model:ComposedForCausalLM"),
+        (MASKED_ARCHITECTURE, "masked_model:ComposedMaskedForCausalLM"),
+        (TEXT_ARCHITECTURE, "text_model:TextForCausalLM"),
+        (
+            "SensoriumMultiwayLlamaForCausalLM",
+            "language_models.multiway_llama:MultiwayLlamaForCausalLM",
+        ),
+    ):
+        ModelRegistry.register_model(name, f"{package}.{model}")
     for mode, tokenizer in (
         ("sensorium", "ComposedTokenizer"),
         ("sensorium-text", "TextTokenizer"),
     ):
         TokenizerRegistry.register(mode, f"{package}.tokenizer", tokenizer)
         RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
-    MODELS_CONFIG_MAP[ARCHITECTURE] = _defaults()
+    MODELS_CONFIG_MAP[ARCHITECTURE] = MODELS_CONFIG_MAP[MASKED_ARCHITECTURE] = _defaults()
     MODELS_CONFIG_MAP[TEXT_ARCHITECTURE] = _text_defaults()
 
 

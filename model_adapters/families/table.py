@@ -73,6 +73,7 @@ ENTRIES = (
         needs=_VILA,
     ),
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
+    _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
     _family("deepseek-vl", "deepseek_vl", _DEEPSEEK, when=_ONE_TOWER, needs=_DEEPSEEK_NEEDS),
     _family(
         "deepseek-vl-hybrid",

@@ -41,6 +41,7 @@ __all__ = [
     "META_LLAMA",
     "MINICPM",
     "MISTRAL",
+    "MULTIWAY_LLAMA",
     "PHI",
     "PHI3",
     "QWEN",
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 LLAMA = LanguageModel("llama", "LlamaForCausalLM")
+# mPLUG-Owl2's, with modules of its own for images.
+MULTIWAY_LLAMA = LanguageModel("llama", "SensoriumMultiwayLlamaForCausalLM", masked=True)
 MISTRAL = LanguageModel("mistral", "MistralForCausalLM")
 QWEN2 = LanguageModel("qwen2", "Qwen2ForCausalLM")
 GEMMA = LanguageModel("gemma", "GemmaForCausalLM", scale="sqrt_width")

@@ -81,6 +81,7 @@ def deepseek(tower: str) -> dict[str, Any]:
             "phi",
         ),
         (TINYLLAVA, "tinyllava", "qwen2"),
+        ({"architectures": ["MPLUGOwl2LlamaForCausalLM"]}, "mplug-owl2", "llama"),
         (deepseek("CLIPVisionTower"), "deepseek-vl", "llama"),
         (deepseek("HybridVisionTower"), "deepseek-vl-hybrid", "llama"),
         (

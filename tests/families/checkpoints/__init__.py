@@ -13,6 +13,7 @@ from tests.families.checkpoints import (
     llava_next,
     merged,
     mobilevlm,
+    mplug_owl2,
     tinyllava,
     vila,
     yi_vl,
@@ -32,4 +33,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **tinyllava.BUILDERS,
     **deepseek_vl.BUILDERS,
     **vila.BUILDERS,
+    **mplug_owl2.BUILDERS,
 }
