@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.language_models.text_model import TextModel
+from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
 from sensorium.model_adapters.prompts import STYLES, PromptStyle
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 
-__all__ = ["CONVERSATION", "checkpoint_name", "choose_style", "stop_texts"]
+__all__ = ["CONVERSATION", "checkpoint_name", "choose_style", "choose_text_style", "stop_texts"]
 
 # A style's name, NAME=STYLE for one checkpoint, or several of these with commas.
 CONVERSATION = "SENSORIUM_CONVERSATION"
@@ -29,16 +33,16 @@ def choose_style(match: Match, path: str) -> PromptStyle:
 
     Raises CheckpointError for a style that is not known.
     """
-    name = checkpoint_name(path)
     spec, config = match.spec, match.config
-    wanted = _wanted(name, path)
+    wanted = _wanted(path)
     if wanted is None:
-        return spec.prompt(config, architecture_of(config), name)
-    if wanted not in STYLES:
-        raise CheckpointError(
-            f"{CONVERSATION} asks for {wanted!r}; known: {', '.join(sorted(STYLES))}"
-        )
-    return spec.with_image_tokens(STYLES[wanted], config)
+        return spec.prompt(config, architecture_of(config), checkpoint_name(path))
+    return spec.with_image_tokens(wanted, config)
+
+
+def choose_text_style(raw: Mapping[str, Any], model: TextModel, folder: Path) -> PromptStyle | None:
+    """The same for a language model alone; None for one that only continues texts."""
+    return _wanted(str(folder)) or style_of(folder, raw, model)
 
 
 def stop_texts(checkpoint: Path) -> tuple[str, ...]:
@@ -47,6 +51,10 @@ def stop_texts(checkpoint: Path) -> tuple[str, ...]:
     vLLM has no default for `stop`, so the server adds them to requests that set none. Empty for a
     checkpoint that is not read here. Raises CheckpointError for a config that is ours but unknown.
     """
+    text = find_text_model(checkpoint)
+    if text is not None:
+        style = choose_text_style(*text, checkpoint)
+        return () if style is None else style.stops
     try:
         raw = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -55,10 +63,16 @@ def stop_texts(checkpoint: Path) -> tuple[str, ...]:
     return () if match is None else choose_style(match, str(checkpoint)).stops
 
 
-def _wanted(name: str, path: str) -> str | None:
-    found = None
+def _wanted(path: str) -> PromptStyle | None:
+    name, found = checkpoint_name(path), None
     for entry in filter(None, map(str.strip, os.environ.get(CONVERSATION, "").split(","))):
         checkpoint, separator, style = entry.rpartition("=")
         if not separator or checkpoint in (name, path):
             found = style
-    return found
+    if found is None:
+        return None
+    if found not in STYLES:
+        raise CheckpointError(
+            f"{CONVERSATION} asks for {found!r}; known: {', '.join(sorted(STYLES))}"
+        )
+    return STYLES[found]

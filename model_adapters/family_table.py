@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sensorium.model_adapters.language_models.text_model import TextModel
+from sensorium.model_adapters.language_models.text_models import TEXT_MODELS
 from sensorium.model_adapters.registry import families
+from sensorium.model_adapters.spec import FamilySpec
 
 __all__ = ["families_markdown", "family_rows"]
 
@@ -21,6 +24,14 @@ Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`)
 checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed.
 
 This page is written by `sensorium families --markdown`.
+"""
+_TEXT_HEAD = """
+## Language models alone
+
+Language models that are Llama or Qwen2 under names of their own, and that vLLM no longer loads.
+They are served as text models in their authors' layout, without remote code, and the same
+translations let a checkpoint laid out as LLaVA is stand on one of them
+(`tests/families/test_legacy_composed.py`).
 """
 
 
@@ -40,18 +51,43 @@ def family_rows() -> list[dict[str, Any]]:
                 "projectors": list(spec.projectors),
                 "modalities": list(spec.modalities),
                 "prompts": sorted({style.name for style in spec.styles()}),
-                "class": "merge",
+                "class": _class(spec),
                 "limits": spec.limits,
                 "proof": spec.proof,
             }
         )
-    return rows
+    return rows + [_text_row(model) for model in TEXT_MODELS]
+
+
+def _text_row(model: TextModel) -> dict[str, Any]:
+    return {
+        "family": model.name,
+        "title": model.title,
+        "checkpoints": list(model.checkpoints),
+        "architectures": list(model.architectures),
+        "language_models": [model.language_model.config_type],
+        "towers": [],
+        "projectors": [],
+        "modalities": ["text"],
+        "prompts": [],
+        "class": "text",
+        "limits": model.limits,
+        "proof": model.proof,
+    }
+
+
+def _class(spec: FamilySpec) -> str:
+    """Which composed model serves the family."""
+    return "masked" if any(m.masked for m in spec.language_models.values()) else "merge"
 
 
 def families_markdown() -> str:
     """The text of docs/families.md."""
     parts = [_HEAD]
-    for row in family_rows():
+    rows = family_rows()
+    for row in rows:
+        if row["class"] == "text":
+            continue
         parts.append(
             f"\n## {row['title']}\n\n"
             f"- Family: `{row['family']}`\n"
@@ -60,6 +96,17 @@ def families_markdown() -> str:
             f"- Parts: {' or '.join(row['towers'])} tower, {' or '.join(row['projectors'])} "
             f"projector, {' or '.join(row['language_models'])} language model\n"
             f"- Conversation: {' or '.join(f'`{name}`' for name in row['prompts'])}\n"
+            f"- Limits: {row['limits']}\n"
+            f"- Proof: `{row['proof']}`\n"
+        )
+    parts.append(_TEXT_HEAD)
+    for row in rows:
+        if row["class"] != "text":
+            continue
+        parts.append(
+            f"\n### {row['title']}\n\n"
+            f"- Family: `{row['family']}`, computed as {row['language_models'][0]}\n"
+            f"- Checkpoints: {', '.join(f'`{name}`' for name in row['checkpoints'])}\n"
             f"- Limits: {row['limits']}\n"
             f"- Proof: `{row['proof']}`\n"
         )

@@ -27,6 +27,7 @@ __all__ = [
     "picture_size",
     "prepare",
     "resize_and_crop",
+    "squash_twice",
     "tile",
 ]
 
@@ -55,6 +56,8 @@ def prepare(
         squares = tile(image, layout, size or image.size, resample)
     elif plan.image.aspect == "pad":
         squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size, resample)]
+    elif plan.image.aspect == "square":
+        squares = [squash_twice(image, plan.image.size, size or image.size, resample)]
     elif plan.image.aspect == "fit":
         squares = [fit_and_pad(image, plan.image, size or image.size, resample)]
     else:
@@ -70,6 +73,8 @@ def picture_size(plan: Plan, size: Size) -> Size:
         fitted = layout.fitted(*size)
         return max(fitted[0], layout.size), max(fitted[1], layout.size)
     edge = plan.image.size
+    if plan.image.aspect == "square":
+        return max(size), max(size)
     if plan.image.aspect == "fit":
         width, height = (max(int(side / max(size) * edge), _SHORTEST) for side in size)
         return width, height
@@ -127,6 +132,18 @@ def fit_and_pad(
     square = Image.new("RGB", (size, size), plan.pad_colour)
     square.paste(resample(image, (width, height)), ((size - width) // 2, (size - height) // 2))
     return square
+
+
+def squash_twice(
+    image: Image.Image, size: int, full: Size, resample: Resample = bicubic
+) -> Image.Image:
+    """The image squashed to a square of its longer edge, and that resized.
+
+    X-PLUG/mPLUG-Owl, mPLUG-Owl2/mplug_owl2/mm_utils.py (`process_images`). The first square ends at
+    8192 pixels: that of a thin file could take gigabytes.
+    """
+    edge = min(max(full), max(_LONG_EDGE, size))
+    return resample(resample(image, (edge, edge)), (size, size))
 
 
 def tile(

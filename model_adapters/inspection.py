@@ -8,11 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.base_model import (
+    TOKENIZERS,
+    lora_target,
+    own_name,
+    tokenizer_folder,
+)
 from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
@@ -21,7 +27,15 @@ from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
 from sensorium.model_adapters.weight_names import DROPPED, place
 
-__all__ = ["SIZES", "Inspection", "inspect_checkpoint"]
+__all__ = [
+    "SIZES",
+    "Inspection",
+    "absent_from_layers",
+    "cache_bytes",
+    "inspect_checkpoint",
+    "layer_holes",
+    "weight_bytes",
+]
 
 # Image sizes (width, height) whose tokens are reported.
 SIZES = ((336, 336), (640, 480), (1920, 1080), (480, 2400))
@@ -34,7 +48,8 @@ class Inspection:
     """The findings; `to_dict` is what `sensorium inspect --json` prints.
 
     `placed` counts tensors by part, `dropped` by reason; `weight_bytes` is None where sizes are not
-    known; `problems` is what keeps the checkpoint from being served.
+    known; `generation` are the family's sampling defaults; `base` says what the checkpoint is to
+    another model, if it is not whole; `problems` is what keeps it from being served.
     """
 
     path: str
@@ -52,9 +67,11 @@ class Inspection:
     prompt_style: str
     sample: str
     stops: tuple[str, ...]
+    generation: Mapping[str, float]
     image_tokens: Mapping[str, int]
     weight_bytes: int | None
     cache_bytes_per_token: int | None
+    base: str
     placed: Mapping[str, int]
     dropped: Mapping[str, int]
     unknown: tuple[str, ...]
@@ -73,9 +90,13 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         raise UnknownFamilyError(_not_ours(folder, raw))
     raw, plan = dict(match.config), make_plan(match, folder)
     files = scan(folder, match.spec.folders)
-    placed, dropped, unknown = _place_all(files, plan)
+    below = None if plan.base is None else scan(Path(plan.base.folder))
+    placed, dropped, unknown = _place_all(files, below, plan)
     inside = placed["vision_tower"] > 0
-    problems = [*_file_problems(folder, files, match), *_holes(files)]
+    problems = [
+        *_file_problems(folder, files, match),
+        *absent_from_layers(layer_holes((below or files).tensors)),
+    ]
     if unknown:
         problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
     if not inside and not _has_weights(plan):
@@ -100,9 +121,11 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         prompt_style=style.name,
         sample=style.render([("user", "<image>\nWhat is this?")]),
         stops=style.stops,
+        generation=dict(match.spec.generation),
         image_tokens={f"{w}x{h}": plan.layout().tokens(w, h) for w, h in SIZES},
-        weight_bytes=_weight_bytes(folder, files),
-        cache_bytes_per_token=_cache_bytes(raw),
+        weight_bytes=weight_bytes(folder, files),
+        cache_bytes_per_token=cache_bytes(raw),
+        base="" if plan.base is None else f"{plan.base.kind} over {plan.base.folder}",
         placed=dict(placed),
         dropped=dict(dropped),
         unknown=tuple(unknown),
@@ -132,11 +155,17 @@ def _not_ours(folder: Path, raw: RawConfig) -> str:
     )
 
 
-def _place_all(files: TensorFiles, plan: Plan) -> tuple[Counter[str], Counter[str], list[str]]:
+def _place_all(
+    files: TensorFiles, below: TensorFiles | None, plan: Plan
+) -> tuple[Counter[str], Counter[str], list[str]]:
     placed: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     unknown = []
-    for name in files.tensors:
+    matrices = {name for name in files.tensors if lora_target(name) is not None}
+    if matrices:
+        placed["lora"] = len(matrices)
+    own = {own_name(name) for name in files.tensors.keys() - matrices}
+    for name in own | (below.tensors.keys() if below is not None else set()):
         placement = place(name, plan.spec, plan.tower)
         if placement is None:
             unknown.append(name)
@@ -153,18 +182,18 @@ def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
         problems.append(f"weight files that the index names are absent: {', '.join(files.missing)}")
     if not files.files and not files.missing:
         problems.append("no weight file (*.safetensors, *.bin, *.pth)")
-    tokenizers = ["tokenizer.model", "tokenizer.json", "vocab.json"]
-    place = folder / match.spec.tokenizer.folder
-    if not any((place / name).is_file() for name in tokenizers):
-        wanted = tokenizers[:2] if match.spec.tokenizer.slow_llama else tokenizers[1:]
+    kind = match.spec.tokenizer
+    place = folder / kind.folder if kind.folder else tokenizer_folder(match, folder)
+    if not any((place / name).is_file() for name in TOKENIZERS):
+        wanted = TOKENIZERS[:2] if kind.slow_llama else TOKENIZERS[1:]
         problems.append(f"no tokenizer file ({' or '.join(wanted)})")
     return problems
 
 
-def _holes(files: TensorFiles) -> list[str]:
-    """Layers that lack a tensor which other layers of the same stack have."""
+def layer_holes(names: Iterable[str]) -> list[str]:
+    """The tensors that a layer lacks and other layers of the same stack have."""
     stacks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name in files.tensors:
+    for name in names:
         found = _LAYER.match(name)
         if found is not None:
             stacks[found[1]][int(found[2])].add(found[3])
@@ -173,16 +202,22 @@ def _holes(files: TensorFiles) -> list[str]:
         every = set.union(*layers.values())
         for layer in range(max(layers) + 1):
             holes += [f"{stack}{layer}.{part}" for part in sorted(every - layers[layer])]
-    if not holes:
+    return holes
+
+
+def absent_from_layers(names: Sequence[str]) -> list[str]:
+    """The problem of tensors that layers lack; none where there is no such tensor."""
+    if not names:
         return []
-    return [f"{len(holes)} tensors are absent from layers: {', '.join(holes[:_SHOWN])}"]
+    return [f"{len(names)} tensors are absent from layers: {', '.join(names[:_SHOWN])}"]
 
 
 def _has_weights(plan: Plan) -> bool:
     return plan.tower.folder is not None and bool(scan(Path(plan.tower.folder)).files)
 
 
-def _weight_bytes(folder: Path, files: TensorFiles) -> int | None:
+def weight_bytes(folder: Path, files: TensorFiles) -> int | None:
+    """Bytes of all tensors, None where neither files nor index say."""
     sizes = [tensor.size for tensor in files.tensors.values()]
     known = [size for size in sizes if size is not None]
     if sizes and len(known) == len(sizes):
@@ -194,7 +229,7 @@ def _weight_bytes(folder: Path, files: TensorFiles) -> int | None:
     return None
 
 
-def _cache_bytes(raw: RawConfig) -> int | None:
+def cache_bytes(raw: RawConfig) -> int | None:
     """Bytes of keys and values that a token keeps in 16-bit precision."""
     try:
         heads = int(raw["num_attention_heads"])

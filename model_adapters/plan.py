@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.base_model import BaseModel, find_base
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
@@ -33,6 +34,7 @@ _NOT_TEXT_KEYS = frozenset(
 # Config keys of features that are not served yet: better refused than read as something else.
 _REFUSED = {
     "mm_vision_tower_aux_list": "several vision towers",
+    "vision_add_five_stage": "a stage that is added to the tower when it is loaded",
     "mm_resampler_type": "a resampler after the vision tower",
     "use_mm_proj_aux": "a second projector",
 }
@@ -96,8 +98,11 @@ class Plan:
     pinpoints: tuple[tuple[int, int], ...]
     text_type: str
     text_architecture: str
+    text_translation: str
     dtype: str | None
     embedding_scale: float = 1.0
+    base: BaseModel | None = None
+    masked: bool = False
 
     @property
     def spec(self) -> FamilySpec:
@@ -130,6 +135,7 @@ class Plan:
         fields["image"] = ImagePlan(**image)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
+        fields["base"] = None if data["base"] is None else BaseModel(**data["base"])
         return cls(**fields)
 
 
@@ -147,12 +153,19 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         certain=match.certain,
         tower=tower_plan,
         image=_image_plan(tower, tower_plan, aspect),
-        projector=parse_projector(str(raw.get("mm_projector_type") or "linear"), spec.projectors),
+        projector=parse_projector(
+            str(raw.get("mm_projector_type") or "linear"),
+            spec.projectors,
+            raw.get("mm_projector_config"),
+        ),
         pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
         text_type=match.language_model.config_type,
         text_architecture=match.language_model.architecture,
+        text_translation=match.language_model.translation_name,
         dtype=raw.get("dtype") or raw.get("torch_dtype"),
         embedding_scale=match.language_model.embedding_scale(raw),
+        base=find_base(match, checkpoint),
+        masked=match.language_model.masked,
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 
@@ -16,16 +18,21 @@ _BY_NAME = {
     "linear": "linear",
     "ldpnet": "ldp",
     "ldpnetv2": "ldpv2",
+    "abstractor": "abstractor",
     "mlp_downsample": "downsample",
 }
 
 
 @dataclass(frozen=True)
 class ProjectorType:
-    """A kind of projector, one of `BUILDERS`, and its linear layers."""
+    """A kind of projector (a key of `BUILDERS`), and how many linear layers it has.
+
+    `settings` are sizes that a kind takes from the config's `mm_projector_config`.
+    """
 
     kind: str
     depth: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def by_row(self) -> bool:
@@ -38,10 +45,14 @@ class ProjectorType:
             return math.ceil(math.isqrt(patches) / 2) ** 2
         if self.kind == "ldpv2":
             return _LDPV2_GRID**2
+        if self.kind == "abstractor":
+            return int(self.settings["num_learnable_queries"]) + 1
         return patches
 
 
-def parse_projector(name: str, taken: tuple[str, ...]) -> ProjectorType:
+def parse_projector(
+    name: str, taken: tuple[str, ...], settings: Mapping[str, Any] | None = None
+) -> ProjectorType:
     """Read `mm_projector_type`; raises CheckpointError for one the family does not take."""
     parsed = _parse(name)
     if parsed is None or parsed.kind not in taken:
@@ -49,7 +60,7 @@ def parse_projector(name: str, taken: tuple[str, ...]) -> ProjectorType:
             f"projector {name!r} (config key `mm_projector_type`) is not one this family has: "
             f"{', '.join(_EXAMPLES[kind] for kind in taken)}"
         )
-    return parsed
+    return replace(parsed, settings=dict(settings or {}))
 
 
 def _parse(name: str) -> ProjectorType | None:
@@ -70,6 +81,7 @@ _EXAMPLES = {
     "ldp": "ldpnet",
     "ldpv2": "ldpnetv2",
     "downsample": "mlp_downsample",
+    "abstractor": "abstractor",
 }
 
 _MODULES = "sensorium.model_adapters.engine.projectors"
@@ -82,4 +94,5 @@ BUILDERS = {
     "ldp": f"{_MODULES}.ldp:LdpProjector",
     "ldpv2": f"{_MODULES}.ldp:LdpV2Projector",
     "downsample": f"{_MODULES}.downsample:downsample",
+    "abstractor": f"{_MODULES}.abstractor:VisualAbstractor",
 }

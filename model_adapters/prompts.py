@@ -21,6 +21,7 @@ __all__ = [
     "LLAVA_V1",
     "MARK_START",
     "MISTRAL_INSTRUCT",
+    "MPLUG_OWL2",
     "STYLES",
     "TINYLLAVA",
     "TINYLLAVA_GEMMA",
@@ -314,4 +315,13 @@ DEEPSEEK_VL = PromptStyle(
 )
 
 # Every style by its name, for users who choose one.
+MPLUG_OWL2 = PromptStyle(
+    name="mplug_owl2",
+    system="",
+    first_user="{system} USER: {text} ",
+    user="USER: {text} ",
+    assistant="ASSISTANT: {text}</s>",
+    generation="ASSISTANT:",
+    image="{image}",
+)
 STYLES = {style.name: style for style in list(globals().values()) if isinstance(style, PromptStyle)}

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sensorium.model_adapters.prompts import PromptStyle
+from sensorium.model_adapters.tokenizer_kinds import TokenizerKind
+from sensorium.model_adapters.translation import Translation
 
 __all__ = [
     "IMAGE_TOKENS",
@@ -27,9 +29,25 @@ __all__ = [
 RawConfig = Mapping[str, Any]
 # The config key that says that each image stands between two trained tokens.
 IMAGE_TOKENS = "mm_use_im_start_end"
-# How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so, `crop`
-# as the tower's own processor does, `resize` whatever its shape, `anyres` in tiles.
-Aspect = Literal["pad", "fit", "crop", "resize", "anyres"]
+# How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so,
+# `square` squashed to a square of its longer edge and then resized, `crop` as the tower's own
+# processor does, `resize` whatever its shape, `anyres` in tiles.
+Aspect = Literal["pad", "fit", "square", "crop", "resize", "anyres"]
+# LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
+_LLAVA_WEIGHTS = (
+    *(
+        (prefix.format(root), target.format(root))
+        for root in ("model", "transformer", "gpt_neox")
+        for prefix, target in (
+            ("{}.vision_tower.vision_tower.", "vision_tower."),
+            ("{}.mm_projector.", "projector."),
+            ("{}.image_newline", "image_newline"),
+            ("{}.", "language_model.{}."),
+        )
+    ),
+    ("lm_head.", "language_model.lm_head."),
+    ("embed_out.", "language_model.embed_out."),
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,10 @@ class LanguageModel:
     `config_type` is the `model_type` of its transformers configuration. `renames` are config keys
     that the authors' class calls otherwise, `defaults` what that class assumes where the config is
     silent. `scale` is what embeddings are multiplied by, those of images too: the name of a config
-    key, "sqrt_width" for the root of the width, or "" for nothing.
+    key, "sqrt_width" for the root of the width, or "" for nothing. `translation` is for a language
+    model that the checkpoint names in its own way, `tokenizer` for tokenizer files that
+    transformers cannot read. With `masked` its layers treat rows of images in their own way and are
+    told which those are.
     """
 
     config_type: str
@@ -47,9 +68,22 @@ class LanguageModel:
     renames: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     scale: str = ""
+    translation: Translation | None = None
+    tokenizer: TokenizerKind | None = None
+    masked: bool = False
+
+    @property
+    def translation_name(self) -> str:
+        """The translation's name, empty where the checkpoint's names are vLLM's."""
+        return self.translation.name if self.translation is not None else ""
 
     def fields(self, flat: RawConfig) -> dict[str, Any]:
-        """A flat config's fields of the language model, under transformers' names."""
+        """A flat config's fields of the language model, under transformers' names.
+
+        Raises CheckpointError for values that are not served.
+        """
+        if self.translation is not None:
+            return self.translation.fields(flat)
         renamed = {self.renames.get(key, key): value for key, value in flat.items()}
         return {**self.defaults, **renamed}
 
@@ -137,13 +171,7 @@ class FamilySpec:
         }
     )
     generation: Mapping[str, float] = field(default_factory=dict)
-    weights: tuple[tuple[str, str | None], ...] = (
-        ("model.vision_tower.vision_tower.", "vision_tower."),
-        ("model.mm_projector.", "projector."),
-        ("model.image_newline", "image_newline"),
-        ("model.", "language_model.model."),
-        ("lm_head.", "language_model.lm_head."),
-    )
+    weights: tuple[tuple[str, str | None], ...] = _LLAVA_WEIGHTS
     folders: tuple[str, ...] = ()
     read: Callable[[RawConfig], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")

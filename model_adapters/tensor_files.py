@@ -35,6 +35,9 @@ _NOT_WEIGHTS = {
     "trainer_state.bin",
 }
 _PROJECTOR_FILE = "mm_projector.bin"
+# A LoRA as peft and LLaVA's trainer write it: the matrices, and what was trained beside them.
+_ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
+_BESIDE_ADAPTER = "non_lora_trainables.bin"
 _LONGEST_HEADER = 100_000_000
 
 
@@ -154,6 +157,10 @@ def _read_index(folder: Path) -> dict[str, str] | None:
 
 
 def _weight_files(folder: Path) -> list[str]:
+    adapters = [name for name in _ADAPTERS if (folder / name).is_file()]
+    if adapters:
+        beside = (folder / _BESIDE_ADAPTER).is_file()
+        return [adapters[0], _BESIDE_ADAPTER] if beside else adapters[:1]
     for pattern in _PATTERNS:
         found = sorted(path.name for path in folder.glob(pattern) if path.is_file())
         found = [name for name in found if name not in _NOT_WEIGHTS and name != _PROJECTOR_FILE]

@@ -11,14 +11,24 @@ from transformers import AutoConfig, PreTrainedConfig
 from vllm.transformers_utils import config as vllm_config
 from vllm.transformers_utils.config_parser_base import ConfigParserBase
 
+from sensorium.model_adapters.engine.text_config import find_meta_folders, text_config
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.language_models.meta_llama import read_meta_folder
+from sensorium.model_adapters.language_models.text_models import text_model_of
 from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_fields
 from sensorium.model_adapters.registry import Match, recognise
 from sensorium.model_adapters.towers import KINDS
 
-__all__ = ["ARCHITECTURE", "ComposedConfig", "compose", "install_parser"]
+__all__ = [
+    "ARCHITECTURE",
+    "MASKED_ARCHITECTURE",
+    "ComposedConfig",
+    "compose",
+    "install_parser",
+]
 
 ARCHITECTURE = "SensoriumComposedForCausalLM"
+MASKED_ARCHITECTURE = "SensoriumComposedMaskedForCausalLM"
 
 
 class ComposedConfig(PreTrainedConfig):
@@ -58,6 +68,7 @@ def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
         dtype=plan.dtype,
     )
     return ComposedConfig(
+        architectures=[MASKED_ARCHITECTURE if plan.masked else ARCHITECTURE],
         text_config=text,
         vision_config=_tower_config(plan.tower),
         plan=plan.to_dict(),
@@ -89,6 +100,7 @@ def install_parser() -> None:
     previous = parsers["hf"]
     if not getattr(previous, "reads_composed", False):
         parsers["hf"] = _chained(previous)
+        find_meta_folders()
 
 
 def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
@@ -110,6 +122,9 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
             overrides = kwargs.get("hf_overrides")
             if raw is not None and isinstance(overrides, dict):
                 raw = {**raw, **overrides}
+            text = None if raw is None else text_model_of(raw)
+            if raw is not None and text is not None:
+                return raw, text_config(raw, text)
             match = None if raw is None else recognise(raw)
             if raw is None or match is None:
                 parser: Any = previous()
@@ -121,7 +136,7 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
 
 
 def _read(model: str | Path, revision: str | None) -> dict[str, Any] | None:
-    """config.json of a folder or hub id; None where there is none that we can read."""
+    """The config of a folder or hub id; None where there is none that we can read."""
     path = Path(model) / "config.json"
     if path.is_file():
         try:
@@ -130,7 +145,7 @@ def _read(model: str | Path, revision: str | None) -> dict[str, Any] | None:
             raise CheckpointError(f"{path} is not valid JSON: {error}") from None
         return raw if isinstance(raw, dict) else None
     if Path(model).exists():
-        return None
+        return read_meta_folder(Path(model))
     try:
         raw, _ = PreTrainedConfig.get_config_dict(model, revision=revision)
     except (OSError, ValueError):

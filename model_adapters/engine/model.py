@@ -7,7 +7,6 @@ base classes belong here, not into a base module.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,19 +28,17 @@ from sensorium.model_adapters.engine.packing import project
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
 from sensorium.model_adapters.engine.projectors import build_projector
+from sensorium.model_adapters.engine.sources import WeightSources
 from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 from sensorium.model_adapters.engine.towers import build_tower, feature_width, features
-from sensorium.model_adapters.engine.weights import SourcedName, load_strictly
+from sensorium.model_adapters.engine.translator import Translator, head_size
+from sensorium.model_adapters.engine.weights import load_strictly
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.tensor_files import scan, whole_name
+from sensorium.model_adapters.language_models import TRANSLATIONS
 from sensorium.model_adapters.towers import KINDS
-from sensorium.model_adapters.weight_names import original_name, place, place_tower
+from sensorium.model_adapters.weight_names import original_name
 
 __all__ = ["ComposedForCausalLM"]
-
-_FILE = "@file:"
-_TOWER = "@tower:"
-_END = "@"
 
 
 @MULTIMODAL_REGISTRY.register_processor(ImageInputs, info=Information, dummy_inputs=DummyInputs)
@@ -77,8 +74,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 prefix=maybe_prefix(prefix, "language_model"),
             )
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
-        self._files = _weight_files(self.checkpoint, self.plan.spec.folders)
-        self._tower_inside = False
+        self._sources = WeightSources(self.checkpoint, self.plan)
         self._folded = False
 
     @classmethod
@@ -168,32 +164,27 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
     @property
     def allow_patterns_overrides(self) -> list[str] | None:
         """The first weight file; the others follow in `secondary_weights`."""
-        return self._files[:1] or None
+        return self._sources.first
 
     @property
     def secondary_weights(self) -> Iterator[DefaultModelLoader.Source]:
-        """The other weight files, and the separate tower unless one was seen in the checkpoint.
-
-        vLLM asks for the next source when the one before has been read to its end.
-        """
-        for file in self._files[1:]:
-            yield DefaultModelLoader.Source(
-                self.checkpoint,
-                None,
-                prefix=f"{_FILE}{file}{_END}",
-                allow_patterns_overrides=[file],
-            )
-        if not self._tower_inside and self.plan.tower.source:
-            yield DefaultModelLoader.Source(
-                self.plan.tower.source, None, prefix=f"{_TOWER}{self.plan.tower.source}{_END}"
-            )
+        """The other weight files; see `WeightSources`."""
+        yield from self._sources.rest()
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
         """Load strictly; see `load_strictly` for the errors."""
         spec = self.plan.spec
         try:
             loaded = load_strictly(
-                self, weights, self._locate, lambda name: original_name(name, spec)
+                self,
+                self._sources.merged(weights),
+                self._sources.locate,
+                lambda name: original_name(name, spec),
+                Translator(
+                    TRANSLATIONS.get(self.plan.text_translation),
+                    "language_model.",
+                    head_size(self.config.text_config),
+                ),
             )
         except CheckpointError as error:
             raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__
@@ -205,38 +196,8 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         prepare(self)
         return loaded
 
-    def _locate(self, name: str) -> SourcedName:
-        if name.startswith(_TOWER):
-            file, _, name = name.removeprefix(_TOWER).partition(_END)
-            return SourcedName(name, file, place_tower(name, self.plan.tower))
-        file = self._files[0] if self._files else self.checkpoint
-        if name.startswith(_FILE):
-            file, _, name = name.removeprefix(_FILE).partition(_END)
-        placement = place(whole_name(name, file), self.plan.spec, self.plan.tower)
-        if placement is not None and placement.target.startswith("vision_tower."):
-            self._tower_inside = True
-        return SourcedName(name, file, placement)
-
     def get_mm_mapping(self) -> MultiModelKeys:
         """The parts by name, for LoRA."""
         return MultiModelKeys.from_string_field(
             language_model="language_model", connector="projector", tower_model="vision_tower"
         )
-
-
-def _weight_files(checkpoint: str, parts: tuple[str, ...]) -> list[str]:
-    """The checkpoint's weight files; none for a hub id, whose files vLLM finds."""
-    folder = Path(checkpoint)
-    if not folder.is_dir():
-        if parts:
-            raise CheckpointError(
-                f"{checkpoint} keeps its weights in sub-folders ({', '.join(parts)}), which are "
-                "read from a folder only: fetch it and serve that"
-            )
-        return []
-    found = scan(folder, parts)
-    found.require_all()
-    unsupported = [name for name in found.files if "/" in name and not parts]
-    if unsupported:
-        raise CheckpointError(f"{folder}: weight files in sub-folders: {', '.join(unsupported)}")
-    return list(found.files)

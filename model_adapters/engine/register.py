@@ -18,18 +18,46 @@ def register() -> None:
     from vllm.renderers.registry import RENDERER_REGISTRY
     from vllm.tokenizers.registry import TokenizerRegistry
 
-    from sensorium.model_adapters.engine.config import ARCHITECTURE, install_parser
+    from sensorium.model_adapters.engine.config import (
+        ARCHITECTURE,
+        MASKED_ARCHITECTURE,
+        install_parser,
+    )
+    from sensorium.model_adapters.engine.text_config import TEXT_ARCHITECTURE
 
     install_parser()
     if ARCHITECTURE in MODELS_CONFIG_MAP:
         return
     package = "sensorium.model_adapters.engine"
-    ModelRegistry.register_model(ARCHITECTURE, f"{package}.model:ComposedForCausalLM")
+    for name, model in (
+        (ARCHITECTURE, "model:ComposedForCausalLM"),
+        (MASKED_ARCHITECTURE, "masked_model:ComposedMaskedForCausalLM"),
+        (TEXT_ARCHITECTURE, "text_model:TextForCausalLM"),
+        (
+            "SensoriumMultiwayLlamaForCausalLM",
+            "language_models.multiway_llama:MultiwayLlamaForCausalLM",
+        ),
+    ):
+        ModelRegistry.register_model(name, f"{package}.{model}")
     _replace_native(ModelRegistry)
-    mode = "sensorium"
-    TokenizerRegistry.register(mode, f"{package}.tokenizer", "ComposedTokenizer")
-    RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
-    MODELS_CONFIG_MAP[ARCHITECTURE] = _defaults()
+    for mode, tokenizer in (
+        ("sensorium", "ComposedTokenizer"),
+        ("sensorium-text", "TextTokenizer"),
+    ):
+        TokenizerRegistry.register(mode, f"{package}.tokenizer", tokenizer)
+        RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
+    MODELS_CONFIG_MAP[ARCHITECTURE] = MODELS_CONFIG_MAP[MASKED_ARCHITECTURE] = _defaults()
+    MODELS_CONFIG_MAP[TEXT_ARCHITECTURE] = _text_defaults()
+
+
+def _add_sampling_defaults(model_config: Any) -> None:
+    """The authors' defaults for what neither the checkpoint nor the user says."""
+    if model_config.generation_config != "auto":
+        return
+    family = model_config.hf_config.read_plan().spec.generation
+    said = {**model_config.try_get_generation_config(), **model_config.override_generation_config}
+    added = {name: value for name, value in family.items() if name not in said}
+    model_config.override_generation_config = {**added, **model_config.override_generation_config}
 
 
 def _replace_native(registry: Any) -> None:
@@ -56,11 +84,12 @@ def _defaults() -> type:
 
         @staticmethod
         def verify_and_update_model_config(model_config: Any) -> None:
-            """Choose the tokenizer, keep images in their own mode, and cut the vocabulary."""
+            """Choose tokenizer and defaults, keep images in their mode, cut the vocabulary."""
             model_config.tokenizer_mode = "sensorium"
             # vLLM has asked already whether images can be taken, with a tokenizer of its own
             # choice; where that one cannot read the files, it noted that the model takes text only.
             model_config._supports_multimodal_inputs_cache = {}
+            _add_sampling_defaults(model_config)
             media = model_config.get_multimodal_config().media_io_kwargs
             image = media.setdefault("image", {})
             image.setdefault("image_mode", None)
@@ -73,3 +102,17 @@ def _defaults() -> type:
                 model_config.hf_config.authors_tokens = tokenizer.authors_tokens
 
     return ComposedDefaults
+
+
+def _text_defaults() -> type:
+    from vllm.model_executor.models.config import VerifyAndUpdateConfig
+
+    class TextDefaults(VerifyAndUpdateConfig):
+        """What a text model in its authors' layout needs and no flag has to say."""
+
+        @staticmethod
+        def verify_and_update_model_config(model_config: Any) -> None:
+            """Choose the tokenizer."""
+            model_config.tokenizer_mode = "sensorium-text"
+
+    return TextDefaults

@@ -16,16 +16,30 @@ from transformers import BatchEncoding
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from vllm.tokenizers.hf import get_cached_tokenizer
 
-from sensorium.model_adapters.conversation import choose_style
+from sensorium.model_adapters.base_model import tokenizer_folder
+from sensorium.model_adapters.conversation import choose_style, choose_text_style
+from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
+from sensorium.model_adapters.engine.text_config import local_folder
 from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK
+from sensorium.model_adapters.language_models.text_models import find_text_model
+from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK, PromptStyle
 from sensorium.model_adapters.registry import Match, recognise
+from sensorium.model_adapters.tokenizer_kinds import TiktokenFile
 
-__all__ = ["IMAGE_MARK", "MODE", "ComposedTokenizer", "load_tokenizer"]
+__all__ = [
+    "IMAGE_MARK",
+    "MODE",
+    "TEXT_MODE",
+    "ComposedTokenizer",
+    "TextTokenizer",
+    "load_text_tokenizer",
+    "load_tokenizer",
+]
 
-# The tokenizer mode's name in vLLM's registries.
+# The tokenizer modes' names in vLLM's registries.
 MODE = "sensorium"
+TEXT_MODE = "sensorium-text"
 
 
 class ComposedTokenizer:
@@ -41,24 +55,64 @@ class ComposedTokenizer:
         )
 
 
+class TextTokenizer:
+    """What vLLM's tokenizer registry loads for language models alone."""
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path, *args: Any, truncation_side: str = "left", **kwargs: Any
+    ) -> Any:
+        """The tokenizer of a checkpoint, wrapped as vLLM wraps any other."""
+        folder = local_folder(str(path), kwargs.get("revision"))
+        return get_cached_tokenizer(load_text_tokenizer(folder, truncation_side=truncation_side))
+
+
 def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
     """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
     match = _recognised(path, revision)
     kind = match.spec.tokenizer
     if kind.legacy is not None:
         kwargs["legacy"] = kind.legacy
-    folder = str(Path(path) / kind.folder) if kind.folder else path
-    base = _load_base(folder, kind.slow_llama, revision, kwargs)
+    folder = Path(path) / kind.folder if kind.folder else tokenizer_folder(match, Path(path))
+    legacy = match.language_model.tokenizer
+    if legacy is not None and (folder / legacy.file).is_file():
+        base = load_legacy(folder, legacy, **kwargs)
+    else:
+        base = _load_base(str(folder), kind.slow_llama, revision, kwargs)
     _add_trained_tokens(base, match, path)
     authors_tokens = len(base) if kind.cuts_vocabulary else None
     base.add_tokens([IMAGE_MARK], special_tokens=True)
+    base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
+    base.authors_tokens = authors_tokens
+    return _in_pieces(base, choose_style(match, path))
+
+
+def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
+    """The tokenizer of a text-only checkpoint, with its chat template if it was trained on one."""
+    found = find_text_model(folder)
+    if found is None:
+        raise CheckpointError(
+            f"{folder}: tokenizer mode {TEXT_MODE!r} is for text models in their authors' layout"
+        )
+    raw, model = found
+    kind = model.language_model.tokenizer
+    if kind is not None:
+        base = load_legacy(folder, kind, **kwargs)
+    else:
+        base = _load_base(str(folder), False, None, kwargs)
+    style = choose_text_style(raw, model, folder)
+    if isinstance(kind, TiktokenFile) and kind.chat_end is not None and style is not None:
+        base.eos_token = kind.chat_end
+    base.image_id = None
+    return _in_pieces(base, style)
+
+
+def _in_pieces(base: Any, style: PromptStyle | None) -> Any:
     first = base("a")["input_ids"][:1]
     adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
-    base.chat_template = choose_style(match, path).jinja(bos=adds_bos)
+    base.chat_template = None if style is None else style.jinja(bos=adds_bos)
     base.__class__ = _piecewise(type(base))
-    base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
     base.adds_bos = adds_bos
-    base.authors_tokens = authors_tokens
     return base
 
 
@@ -129,7 +183,8 @@ def _named_class(path: str, revision: str | None) -> Any:
 class _Pieces:
     """Mixed into a tokenizer's class: pieces of text between image marks stand alone."""
 
-    image_id: int
+    # None in a model that takes no images.
+    image_id: int | None
     adds_bos: bool
     authors_tokens: int | None
     bos_token: str
@@ -174,8 +229,10 @@ class _Pieces:
         return self.base.__call__(self, text, *args, **kwargs)
 
     def _has_pieces(self, text: Any) -> bool:
-        marked = isinstance(text, str) and (IMAGE_MARK in text or USER_MARK in text)
-        return marked or (isinstance(text, str) and self._begins(text))
+        if not isinstance(text, str):
+            return False
+        image = self.image_id is not None and IMAGE_MARK in text
+        return image or USER_MARK in text or self._begins(text)
 
     def _begins(self, text: str) -> bool:
         """Whether the text spells out the BOS token, as chat templates do."""
@@ -190,8 +247,8 @@ class _Pieces:
         typed = self._typed_text() if USER_MARK in text else None
         if typed is not None:
             text = typed.spelt(text)
-        for index, piece in enumerate(text.split(IMAGE_MARK)):
-            if index:
+        for index, piece in enumerate(self._between_images(text)):
+            if index and self.image_id is not None:
                 ids.append(self.image_id)
             if typed is not None:
                 ids += typed.ids(piece)
@@ -199,6 +256,9 @@ class _Pieces:
             special = add_special_tokens and not index
             ids += self.base.__call__(self, piece, add_special_tokens=special)["input_ids"]
         return ids
+
+    def _between_images(self, text: str) -> list[str]:
+        return [text] if self.image_id is None else text.split(IMAGE_MARK)
 
     def _typed_text(self) -> TypedText:
         if self._typed is None:

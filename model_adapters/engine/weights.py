@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 from vllm.logger import init_logger
-from vllm.model_executor.models.utils import AutoWeightsLoader
+from vllm.model_executor.models.utils import AutoWeightsLoader, is_pp_missing_parameter
 
 from sensorium.model_adapters.engine.expected import Shape, expected_tensors
+from sensorium.model_adapters.engine.translator import Translator
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.weight_names import DROPPED, Placement
 
@@ -48,16 +49,18 @@ def load_strictly(
     weights: Iterable[tuple[str, torch.Tensor]],
     locate: Callable[[str], SourcedName],
     original: Callable[[str], str],
+    translator: Translator,
 ) -> set[str]:
     """Load `weights` and return the names of the parameters that were filled.
 
     `locate` says for each name where it comes from and goes, `original` how the checkpoint names
-    what goes to a parameter. Raises CheckpointError, naming file
-    and tensor, for tensors nobody takes, that are absent, that have another shape than the model's,
-    or that hold NaN or infinity.
+    what goes to a parameter, `translator` turns the tensors of a language model that has names of
+    its own into the model's. Raises CheckpointError, naming file and the checkpoint's tensor, for
+    tensors nobody takes, that are absent, that have another shape than the model's, or that hold
+    NaN or infinity.
     """
     progress = _Progress()
-    placed = _placed(model, weights, locate, progress)
+    placed = _placed(model, weights, locate, translator, progress)
     try:
         loaded: set[str] = AutoWeightsLoader(model).load_weights(placed)
     except CheckpointError:
@@ -66,7 +69,7 @@ def load_strictly(
         at = progress.current
         where = "the weights" if at is None else f"{at.file}, at or after tensor {at.name!r}"
         raise CheckpointError(f"{where}: cannot be loaded: {error}") from error
-    _report(model, progress, original)
+    _report(model, progress, lambda name: original(translator.original(name)))
     for reason, count in progress.dropped.items():
         logger.info("%d tensors of the checkpoint are left out: %s", count, reason)
     return loaded
@@ -76,28 +79,41 @@ def _placed(
     model: nn.Module,
     weights: Iterable[tuple[str, torch.Tensor]],
     locate: Callable[[str], SourcedName],
+    translator: Translator,
     progress: _Progress,
 ) -> Iterator[tuple[str, torch.Tensor]]:
     allowed = expected_tensors(model, aliases=True)
     for name, tensor in weights:
         sourced = locate(name)
         progress.current = sourced
-        if sourced.placement is None:
-            progress.unexpected.append(sourced)
-            continue
-        target = sourced.placement.target
-        if target == DROPPED:
-            progress.dropped[sourced.placement.reason] += 1
-            continue
-        if target in progress.seen:
+        targets = _targets(sourced, translator, progress)
+        if any(target in progress.seen for target in targets):
             continue  # trainers write the projector a second time
-        if target not in allowed:
+        targets = tuple(name for name in targets if not is_pp_missing_parameter(name, model))
+        if not targets:
+            continue
+        if any(target not in allowed for target in targets):
             progress.unexpected.append(sourced)
             continue
-        _check_shape(sourced, tuple(tensor.shape), allowed[target])
+        shapes = [allowed[target] for target in targets]
+        _check_shape(sourced, tuple(tensor.shape), translator.whole_shape(shapes))
         _check_finite(sourced, tensor)
-        progress.seen[target] = sourced
-        yield target, tensor
+        progress.seen.update(dict.fromkeys(targets, sourced))
+        yield from translator.translate(tensor, targets, shapes)
+
+
+def _targets(sourced: SourcedName, translator: Translator, progress: _Progress) -> tuple[str, ...]:
+    """Where a tensor goes; none, and a note of why, for one that is not taken."""
+    if sourced.placement is None:
+        progress.unexpected.append(sourced)
+        return ()
+    if sourced.placement.target == DROPPED:
+        progress.dropped[sourced.placement.reason] += 1
+        return ()
+    targets = translator.targets(sourced.placement.target)
+    if not targets:
+        progress.dropped["computed anew"] += 1
+    return targets
 
 
 def _check_shape(sourced: SourcedName, got: tuple[int, ...], wanted: Shape) -> None:
@@ -121,7 +137,7 @@ def _check_finite(sourced: SourcedName, tensor: torch.Tensor) -> None:
 
 def _report(model: nn.Module, progress: _Progress, original: Callable[[str], str]) -> None:
     required = expected_tensors(model, aliases=False)
-    missing = sorted(original(name) for name in required if name not in progress.seen)
+    missing = sorted({original(name) for name in required if name not in progress.seen})
     problems = []
     if missing:
         problems.append(f"{len(missing)} tensors that the model needs are absent: {_some(missing)}")

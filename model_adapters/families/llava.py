@@ -36,6 +36,7 @@ SPEC = FamilySpec(
         (r"delta-v1|v1-0719|rlaif", LLAVA_V1),
     ),
     tokenizer=Tokenizer(slow_llama=True),
+    generation={"temperature": 0.2},
     limits="one image in training, several are taken",
     proof="tests/families/test_llava.py",
 )

@@ -56,6 +56,7 @@ ENTRIES = (
         needs=("text_config", "vision_config", "connector_type"),
     ),
     # LlavaPhiForCausalLM is LLaVA-Phi's name too, which has a CLIP tower.
+    _family("convllava", "convllava", _LLAVA[0], when={"mm_vision_tower": "(?i).*convnext.*"}),
     _family("vila", "vila", "LlavaLlamaModel", needs=_VILA),
     _family(
         "vila-llama-3",
@@ -72,6 +73,7 @@ ENTRIES = (
         needs=_VILA,
     ),
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
+    _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
     _family("deepseek-vl", "deepseek_vl", _DEEPSEEK, when=_ONE_TOWER, needs=_DEEPSEEK_NEEDS),
     _family(
         "deepseek-vl-hybrid",

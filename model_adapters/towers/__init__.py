@@ -5,13 +5,23 @@ Light: no torch, no transformers. The modules that compute are in `engine.towers
 
 from __future__ import annotations
 
+from sensorium.model_adapters.towers.convnext import CONVNEXT
 from sensorium.model_adapters.towers.intern_vit import INTERN_VIT
 from sensorium.model_adapters.towers.kind import TowerKind
+from sensorium.model_adapters.towers.mplug_owl import MPLUG_OWL
 from sensorium.model_adapters.towers.sam_siglip import SAM_SIGLIP
 from sensorium.model_adapters.towers.timm import TIMM_SIGLIP
 from sensorium.model_adapters.towers.vit import CLIP, SIGLIP
 
 __all__ = ["KINDS", "TowerKind"]
 
-_ALL = (CLIP, SIGLIP, TIMM_SIGLIP, SAM_SIGLIP, INTERN_VIT)
+_ALL = (
+    CLIP,
+    SIGLIP,
+    TIMM_SIGLIP,
+    SAM_SIGLIP,
+    INTERN_VIT,
+    CONVNEXT,
+    MPLUG_OWL,
+)
 KINDS: dict[str, TowerKind] = {kind.name: kind for kind in _ALL}

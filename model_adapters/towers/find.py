@@ -16,6 +16,8 @@ from sensorium.model_adapters.towers.published import OWNERS, PUBLISHED, publish
 
 __all__ = ["TowerPlace", "find_tower", "measured", "token_grid"]
 
+_SMALLEST = 256
+
 
 @dataclass(frozen=True)
 class TowerPlace:
@@ -40,6 +42,15 @@ def find_tower(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) 
     the tower or for the checkpoint (`--vision-tower`), a sub-folder of the checkpoint, the path
     itself, a folder of that name beside the checkpoint, the table of published towers.
     """
+    found = _find(raw, checkpoint, kinds)
+    size = int(raw.get("mm_vision_resolution") or 0)
+    # The authors' code takes no notice of smaller ones.
+    if KINDS[found.kind].any_size and size > _SMALLEST:
+        return replace(found, config={**found.config, "image_size": size})
+    return found
+
+
+def _find(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) -> TowerPlace:
     if "mm_vision_config" in raw:
         return _from_config(raw["mm_vision_config"], kinds)
     name = str(raw["mm_vision_tower"])
@@ -79,7 +90,9 @@ def token_grid(config: Mapping[str, Any]) -> int:
     """Features along one edge of a tower's square image: its patches, or the config's `grid`."""
     if "grid" in config:
         return int(config["grid"])
-    return int(config["image_size"]) // int(config["patch_size"])
+    # Each stage of a convolutional tower but the first halves the grid.
+    patch = int(config["patch_size"]) << (len(config.get("depths") or [0]) - 1)
+    return int(config["image_size"]) // patch
 
 
 def _candidates(name: str, checkpoint: Path | None) -> list[Path]:
@@ -97,7 +110,8 @@ def _candidates(name: str, checkpoint: Path | None) -> list[Path]:
 def _from_folder(name: str, folder: Path, kinds: tuple[str, ...]) -> TowerPlace:
     raw = read_json(folder / "config.json")
     model_type = str(raw.get("model_type", ""))
-    kind = next((kind for kind in KINDS if model_type.startswith(kind)), model_type)
+    family = model_type.partition("_")[0]
+    kind = next((kind for kind in KINDS if kind in (model_type, family)), model_type)
     _check_kind(str(folder), kind, kinds)
     config = {**KINDS[kind].defaults, **(raw.get("vision_config") or raw)}
     preprocessing = folder / "preprocessor_config.json"

@@ -29,7 +29,8 @@ class TowerKind:
     `patch_embedding` is the path of the convolution, without padding, that normalising pixels is
     folded into; without one they are normalised before the tower. `measure`, for a tower whose
     config leaves its sizes to the authors' code, takes them from the shapes of the checkpoint's
-    tensors.
+    tensors. A tower that takes pictures of `any_size` is given those of the config's
+    `mm_vision_resolution`.
     """
 
     name: str
@@ -46,4 +47,5 @@ class TowerKind:
     unused: re.Pattern[str] = _NEVER
     layer: re.Pattern[str] = _NEVER
     patch_embedding: str = ""
+    any_size: bool = False
     measure: Callable[[Mapping[str, Any], Shapes], Mapping[str, Any]] | None = None

@@ -29,17 +29,34 @@ _SIGLIP_SO400M = {
     "patch_size": 14,
 }
 
+_CONVLLAVA = (768, 1024, 1536)
+
+
+def _convnext_large(image_size: int) -> dict[str, Any]:
+    """ConvLLaVA's: CLIP's ConvNeXt-L and a fifth stage."""
+    return {
+        "depths": [3, 3, 27, 3, 6],
+        "hidden_sizes": [192, 384, 768, 1536, 3072],
+        "num_stages": 5,
+        "num_hidden_layers": 1,
+        "image_size": image_size,
+        "patch_size": 4,
+    }
+
+
 # By the last part of the name: kind, vision config.
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "clip-vit-large-patch14-336": ("clip", _clip_large(336)),
     "clip-vit-large-patch14": ("clip", _clip_large(224)),
     "siglip-so400m-patch14-384": ("siglip", _SIGLIP_SO400M),
+    **{f"ConvLLaVA-ConvNeXt-{size}": ("convnext", _convnext_large(size)) for size in _CONVLLAVA},
     "TinyLLaVA-1.5B-SigLIP": ("siglip", _SIGLIP_SO400M),
     "TinyLLaVA-2.0B-SigLIP": ("siglip", _SIGLIP_SO400M),
     "TinyLLaVA-3.1B-SigLIP": ("siglip", _SIGLIP_SO400M),
 }
 # Whose repositories they are, where they are not those of the kind's first authors.
 OWNERS = {
+    **{f"ConvLLaVA-ConvNeXt-{size}": "ConvLLaVA" for size in _CONVLLAVA},
     "TinyLLaVA-1.5B-SigLIP": "bczhou",
     "TinyLLaVA-2.0B-SigLIP": "bczhou",
     "TinyLLaVA-3.1B-SigLIP": "bczhou",

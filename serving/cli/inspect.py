@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
+from sensorium.model_adapters.text_inspection import TextInspection, inspect_text
 from sensorium.serving.errors import UserError
 from sensorium.serving.settings import HANDED_DOWN, OPTIONS, hand_down
 
@@ -39,38 +40,70 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
         raise UserError(f"{args.path} is not a folder")
     hand_down(args)
     try:
-        found = inspect_checkpoint(folder)
+        found = inspect_text(folder) or inspect_checkpoint(folder)
     except CheckpointError as error:
         raise UserError(str(error)) from None
     print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if args.json else _text(found))
     return 1 if found.problems else 0
 
 
-def _text(found: Inspection) -> str:
+def _text(found: Inspection | TextInspection) -> str:
+    rows = _text_rows(found) if isinstance(found, TextInspection) else _rows(found)
+    rows.append(("problems", "none" if not found.problems else ""))
+    lines = [f"{name:<15} {value}".rstrip() for name, value in rows]
+    return "\n".join([*lines, *(f"  - {problem}" for problem in found.problems)])
+
+
+def _rows(found: Inspection) -> list[tuple[str, str]]:
     sizes = ", ".join(f"{size}: {tokens}" for size, tokens in found.image_tokens.items())
     doubt = "" if found.certain else " (a guess: check the answers)"
-    rows = [
+    return [
         ("family", f"{found.family}: {found.title}{doubt}"),
         ("because", found.why),
+        ("needs", found.base or "no other model"),
         ("language model", f"{found.language_model} in {found.architecture}"),
         ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),
         ("its weights", found.tower_weights),
         ("projector", found.projector),
         ("image tokens", sizes),
         ("conversation", f"{found.prompt_style}: {found.sample!r}"),
+        ("sampling", _pairs(found.generation) or "the engine's defaults"),
+        *_common_rows(found),
+        ("tensors", _counts(found.placed) or "none were seen"),
+        ("not used", _counts(found.dropped) or "none"),
+    ]
+
+
+def _text_rows(found: TextInspection) -> list[tuple[str, str]]:
+    conversation = "none: the model continues texts"
+    if found.sample is not None:
+        conversation = f"{found.prompt_style}: {found.sample!r}"
+    return [
+        ("family", f"{found.family}: {found.title}"),
+        ("because", found.why),
+        ("language model", f"{found.language_model} in {found.architecture}, text only"),
+        ("context", f"{found.context} tokens"),
+        ("conversation", conversation),
+        *_common_rows(found),
+        ("tensors", str(found.placed) if found.placed else "none were seen"),
+        ("not used", str(found.dropped) if found.dropped else "none"),
+    ]
+
+
+def _common_rows(found: Inspection | TextInspection) -> list[tuple[str, str]]:
+    return [
         ("stops", " ".join(found.stops) or "the tokenizer's end token"),
         ("weights", _size(found.weight_bytes)),
         ("cache", f"{_size(found.cache_bytes_per_token)} a token in 16 bits"),
-        ("tensors", _counts(found.placed) or "none were seen"),
-        ("not used", _counts(found.dropped) or "none"),
-        ("problems", "none" if not found.problems else ""),
     ]
-    lines = [f"{name:<15} {value}".rstrip() for name, value in rows]
-    return "\n".join([*lines, *(f"  - {problem}" for problem in found.problems)])
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _pairs(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _size(size: int | None) -> str:

@@ -44,7 +44,11 @@ def import_vllm(policy: FetchPolicy | None = None, pipeline: MediaPipeline | Non
     `policy` says where media may be fetched from, `pipeline` prepares them.
     """
     from vllm.platforms import current_platform
+    from vllm.plugins import load_general_plugins
 
+    # vLLM notes that plugins are loaded before it loads them: of two models that start side by
+    # side, the second would not wait for ours.
+    load_general_plugins()
     # The registry knows the connector once its module is imported.
     from sensorium.serving.engine.connector import SensoriumMediaConnector
 

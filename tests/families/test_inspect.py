@@ -15,6 +15,7 @@ from sensorium.model_adapters.conversation import CONVERSATION, choose_style, st
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.family_table import families_markdown
 from sensorium.model_adapters.folders import VISION_TOWER
+from sensorium.model_adapters.language_models.text_models import TEXT_MODELS
 from sensorium.model_adapters.registry import families, recognise
 from sensorium.serving.cli import families as families_command
 from sensorium.serving.cli.main import main
@@ -176,7 +177,8 @@ class TestFamilies:
     def test_lists_each(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["families", "--json"]) == 0
         listed = [row["family"] for row in json.loads(capsys.readouterr().out)]
-        assert listed == [entry.name for entry in families()]
+        names = [entry.name for entry in families()] + [model.name for model in TEXT_MODELS]
+        assert listed == names
         assert main(["families"]) == 0
         assert "yi-vl" in capsys.readouterr().out
         assert families_command.SUMMARY

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.families.checkpoints import BUILDERS
 from tests.families.parity import CASES, TOLERANCE, Subject
 from tests.families.proof import FamilyProof, family_marks
 from tests.families.reference import Reference
@@ -83,6 +88,31 @@ class TestV15(FamilyProof):
         slip(subject.reference, monkeypatch)
         with pytest.raises(AssertionError):
             assert subject.compare(case, answer) < 10 * TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "temperature"),
+    [
+        ({}, None, 0.2),
+        ({}, {"temperature": 0.9}, 0.9),
+        ({"override_generation_config": {"temperature": 0.5}}, {"temperature": 0.9}, 0.5),
+        ({"generation_config": "vllm"}, None, None),
+    ],
+)
+def test_sampling_is_the_authors_unless_said(
+    folder: Path, tmp_path: Path, options: Any, file: Any, temperature: float | None
+) -> None:
+    from vllm.engine.arg_utils import EngineArgs
+
+    good = folder / "llava-inside"
+    if not good.exists():
+        good.mkdir()
+        BUILDERS["llava-inside"](good)
+    checkpoint = Path(shutil.copytree(good, tmp_path / "llava"))
+    if file is not None:
+        (checkpoint / "generation_config.json").write_text(json.dumps(file))
+    config = EngineArgs(model=str(checkpoint), **options).create_model_config()
+    assert config.get_diff_sampling_param().get("temperature") == temperature
 
 
 class TestTowerInside(FamilyProof):

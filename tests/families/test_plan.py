@@ -63,6 +63,20 @@ class TestKnownCheckpoints:
         assert (found.tower.layers, found.layout().tokens(1, 1)) == (11, 728)
         assert (found.text_architecture, found.image.aspect) == ("Qwen2ForCausalLM", "crop")
 
+    @pytest.mark.parametrize(("size", "tokens"), [(768, 144), (1024, 256), (1536, 576)])
+    def test_convllava(self, size: int, tokens: int) -> None:
+        raw = {
+            **LLAVA,
+            "image_aspect_ratio": "pad",
+            "mm_vision_select_layer": -1,
+            "mm_vision_tower": f"ConvLLaVA/ConvLLaVA-ConvNeXt-{size}",
+        }
+        assert plan(raw).layout().tokens(9, 9) == tokens
+        assert plan({**raw, "mm_vision_resolution": 512}).image.size == 512
+        for key, value in (("vision_add_five_stage", 6), ("mm_vision_select_layer", -2)):
+            with pytest.raises(CheckpointError, match=key):
+                plan({**raw, key: value})
+
     def test_vila_joins_four_features_of_a_squeezed_picture(self) -> None:
         found = plan(VILA)
         assert (found.tower.layers, found.layout().tokens(1, 1)) == (26, 196)

@@ -127,6 +127,12 @@ WRITTEN = [
         "<|im_start|>system\nS<|im_end|><|im_start|>user\nQ1<|im_end|><|im_start|>assistant\n",
     ),
     (
+        prompts.MPLUG_OWL2,
+        "USER: Q1 ASSISTANT:",
+        "USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
         prompts.DEEPSEEK_VL,
         f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant:",
         f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant: A1<｜end▁of▁sentence｜>User: Q2\n\n"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from tests.families.checkpoints import (
     bunny,
+    convllava,
     deepseek_vl,
     llava,
     llava_next,
+    merged,
     mobilevlm,
+    mplug_owl2,
     tinyllava,
     vila,
     yi_vl,
@@ -22,10 +25,13 @@ __all__ = ["BUILDERS"]
 BUILDERS: dict[str, Callable[[Path], None]] = {
     **llava.BUILDERS,
     **llava_next.BUILDERS,
+    **merged.BUILDERS,
     **yi_vl.BUILDERS,
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
+    **convllava.BUILDERS,
     **tinyllava.BUILDERS,
     **deepseek_vl.BUILDERS,
     **vila.BUILDERS,
+    **mplug_owl2.BUILDERS,
 }

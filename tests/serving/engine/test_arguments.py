@@ -24,6 +24,7 @@ class TestDefaults:
     def test_on_cuda_the_engine_decides(self) -> None:
         names = option_names(default_options(set(), cpu=False, memory_bytes=1))
         assert names == {
+            "enable-per-request-metrics",
             "enable-prompt-tokens-details",
             "limit-mm-per-prompt",
             "mm-processor-cache-gb",

@@ -53,3 +53,16 @@ def test_an_engine_ends_with_its_server() -> None:
     # minute is over, or fails.
     parent.communicate(timeout=30)
     assert parent.returncode == -signal.SIGKILL
+
+
+@pytest.mark.engine
+def test_families_are_known_before_models_start_side_by_side() -> None:
+    code = (
+        "from sensorium.serving.engine.vllm_engine import import_vllm; import_vllm(); "
+        "from vllm.transformers_utils import config; "
+        "print(config._CONFIG_FORMAT_TO_CONFIG_PARSER['hf'].reads_composed)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.splitlines()[-1] == "True"

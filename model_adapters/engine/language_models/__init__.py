@@ -1,0 +1,1 @@
+"""Language models that vLLM does not have, on its layers and under their authors' names."""
