@@ -226,8 +226,8 @@ class TestTowerPlaces:
             plan(raw, checkpoint)
 
     def test_a_tower_of_another_kind_is_refused(self, tmp_path: Path) -> None:
-        self.tower(tmp_path / "tower", model_type="siglip_vision_model")
-        with pytest.raises(CheckpointError, match="siglip"):
+        self.tower(tmp_path / "tower", model_type="siglip2_vision_model")
+        with pytest.raises(CheckpointError, match="siglip2"):
             plan({**LLAVA, "mm_vision_tower": "tower"}, tmp_path)
 
 

@@ -13,6 +13,7 @@ from tests.families.checkpoints import (
     llava_next,
     llava_qwen,
     merged,
+    mixes,
     mobilevlm,
     mplug_owl2,
     tinyllava,
@@ -35,5 +36,6 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **tinyllava.BUILDERS,
     **deepseek_vl.BUILDERS,
     **vila.BUILDERS,
+    **mixes.BUILDERS,
     **mplug_owl2.BUILDERS,
 }

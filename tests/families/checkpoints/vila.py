@@ -9,7 +9,7 @@ from typing import Any
 from tests.families import tiny
 from tests.families.checkpoints.base import TOWER_WIDTH, WIDTH, State, small_llama, small_sizes
 
-__all__ = ["BUILDERS"]
+__all__ = ["BUILDERS", "INTERN_VIT", "intern_tensors"]
 
 # What transformers 4.36 writes into every config that lies inside another.
 _PART: dict[str, Any] = {
@@ -59,7 +59,7 @@ _PART: dict[str, Any] = {
     "typical_p": 1.0,
     "use_bfloat16": False,
 }
-_INTERN = {
+INTERN_VIT = {
     "architectures": ["InternVisionModel"],
     "drop_path_rate": 0.0,
     "hidden_act": "gelu",
@@ -176,7 +176,7 @@ def vila_llama_3(folder: Path) -> None:
     tiny.qwen_tokenizer(folder / "llm", bos="<|begin_of_text|>", special=special)
 
 
-def _intern_tensors(seed: int) -> State:
+def intern_tensors(seed: int) -> State:
     """InternViT's tensors; gains of layers as large as training makes them."""
     width, wide = TOWER_WIDTH, 128
     shapes: dict[str, tuple[int, ...]] = {
@@ -211,8 +211,8 @@ def _intern_tensors(seed: int) -> State:
 def vila_40b(folder: Path) -> None:
     """40b: InternViT in two shards, ChatML, no BOS."""
     changes = {"mm_vision_select_feature": "patch", "mm_vision_select_layer": -1}
-    _vila(folder, _llama(341), _INTERN, **changes)
-    tiny.save_bin(folder / "vision_tower", _intern_tensors(3420))
+    _vila(folder, _llama(341), INTERN_VIT, **changes)
+    tiny.save_bin(folder / "vision_tower", intern_tensors(3420))
     tiny.llama_tokenizer(folder / "llm", legacy=True, bos=False)
 
 
