@@ -8,6 +8,7 @@ tower. A picture that was decoded smaller than it is gets the shape that its ful
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Pixels",
+    "collage",
     "fit_and_pad",
     "pad_and_resize",
     "picture_size",
     "prepare",
+    "prepare_frames",
     "resize_and_crop",
     "squash_twice",
     "tile",
@@ -38,23 +41,32 @@ _BAND = 256
 _LONGEST = 32
 # The shortest edge of a picture that is fitted into a square.
 _SHORTEST = 14
+# Pixels between the frames of a collage, and along its longer edge.
+_WHITE_BAND = 50
+_LONGEST_COLLAGE = 1920
 Pixels = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 
 
 def prepare(
-    image: Image.Image, plan: Plan, size: Size | None = None, resample: Resample = bicubic
+    image: Image.Image,
+    plan: Plan,
+    size: Size | None = None,
+    resample: Resample = bicubic,
+    *,
+    several: bool = False,
 ) -> Pixels:
     """8-bit pixels `[squares, 3, edge, edge]`: one square, or the whole and its tiles.
 
     An alpha channel is dropped, showing the colours below it, as `convert("RGB")` does in the
-    authors' code. `size` is the file's (width, height) where `image` was decoded smaller.
+    authors' code. `size` is the file's (width, height) where `image` was decoded smaller; `several`
+    says that it is not alone in its prompt.
     """
     image = image.convert("RGB")
-    layout = plan.layout()
+    layout = plan.layout(several=several)
     if isinstance(layout, AnyresLayout):
         squares = tile(image, layout, size or image.size, resample)
-    elif plan.image.aspect == "pad":
+    elif plan.aspect(several=several) == "pad":
         squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size, resample)]
     elif plan.image.aspect == "square":
         squares = [squash_twice(image, plan.image.size, size or image.size, resample)]
@@ -62,6 +74,43 @@ def prepare(
         squares = [fit_and_pad(image, plan.image, size or image.size, resample)]
     else:
         squares = [resize_and_crop(image, plan.image, size or image.size, resample)]
+    return _stacked(squares)
+
+
+def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
+    """8-bit pixels `[pictures, 3, edge, edge]` of a video's frames."""
+    video, size = plan.video, plan.image.size
+    if video is not None and video.reducer == "collage":
+        frames = [collage(frames)]
+    if video is not None and video.squash:
+        squares = [frame.resize((size, size), Image.Resampling.BICUBIC) for frame in frames]
+    else:
+        squares = [resize_and_crop(frame, plan.image, frame.size) for frame in frames]
+    return _stacked(squares)
+
+
+def collage(frames: Sequence[Image.Image]) -> Image.Image:
+    """Frames row by row in a square of as few as hold them, with white bands between.
+
+    ShareGPT4Omni/ShareGPT4Video, run.py (`create_frame_grid`, `resize_image_grid`).
+    """
+    across = math.ceil(math.sqrt(len(frames)))
+    width, height = frames[0].size
+    step_x, step_y = width + _WHITE_BAND, height + _WHITE_BAND
+    whole = Image.new(
+        "RGB", (across * step_x - _WHITE_BAND, across * step_y - _WHITE_BAND), (255, 255, 255)
+    )
+    for index, frame in enumerate(frames):
+        whole.paste(frame, (index % across * step_x, index // across * step_y))
+    longest = max(whole.size)
+    if longest <= _LONGEST_COLLAGE:
+        return whole
+    scale = _LONGEST_COLLAGE / longest
+    smaller = (int(whole.width * scale), int(whole.height * scale))
+    return whole.resize(smaller, Image.Resampling.BILINEAR)
+
+
+def _stacked(squares: Sequence[Image.Image]) -> Pixels:
     pixels = np.stack([np.asarray(square) for square in squares])
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 

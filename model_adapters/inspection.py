@@ -39,7 +39,8 @@ __all__ = [
 
 # Image sizes (width, height) whose tokens are reported.
 SIZES = ((336, 336), (640, 480), (1920, 1080), (480, 2400))
-_LAYER = re.compile(r"^(.*\.layers\.)(\d+)\.(.*)$")
+# A layer of a stack has parts; `layers.1.weight` is one matrix of a sequence.
+_LAYER = re.compile(r"^(.*\.layers\.)(\d+)\.(.*\..*)$")
 _SHOWN = 10
 
 
@@ -88,6 +89,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     match = recognise(raw)
     if match is None:
         raise UnknownFamilyError(_not_ours(folder, raw))
+    name = architecture_of(raw)
     raw, plan = dict(match.config), make_plan(match, folder)
     files = scan(folder, match.spec.folders)
     below = None if plan.base is None else scan(Path(plan.base.folder))
@@ -111,7 +113,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         title=match.spec.title,
         certain=plan.certain,
         why=plan.why,
-        architecture=plan.architecture,
+        architecture=name,
         language_model=plan.text_architecture,
         tower=plan.tower.name,
         tower_kind=plan.tower.kind,

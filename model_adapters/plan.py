@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from sensorium.model_adapters.registry import Match, architecture_of, families
 from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.towers.find import TowerPlace, find_tower, measured, token_grid
+from sensorium.model_adapters.videos import FrameLayout, Video
 
 __all__ = ["ImagePlan", "Plan", "TowerPlan", "make_plan", "text_fields"]
 
 _NOT_TEXT = (
     "mm_", "tune_", "freeze_", "unfreeze_", "image_", "use_mm", "use_s2", "s2_", "vision_",
-    "tokenizer_", "pretrain_",
+    "tokenizer_", "pretrain_", "sensorium_",
 )  # fmt: skip
 _NOT_TEXT_KEYS = frozenset(
     {"architectures", "auto_map", "dtype", "model_type", "torch_dtype", "transformers_version"}
@@ -37,6 +39,7 @@ _REFUSED = {
     "vision_add_five_stage": "a stage that is added to the tower when it is loaded",
     "mm_resampler_type": "a resampler after the vision tower",
     "use_mm_proj_aux": "a second projector",
+    "add_faster_video": "frames of two sizes with a trained token between",
 }
 _NEUTRAL: tuple[object, ...] = (None, False, "", [], "null")
 
@@ -70,13 +73,20 @@ class TowerPlan:
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """How an image becomes pixel tensors; `mean` and `std` are for pixels scaled to 0..1."""
+    """How an image becomes pixel tensors; `mean` and `std` are for pixels scaled to 0..1.
+
+    `several` is the aspect where a prompt holds several images, with a newline after each if
+    `several_newline` is set. `at_most` tiles keep all their features.
+    """
 
     size: int
     resize: str
     aspect: Aspect
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    several: Aspect | None = None
+    several_newline: bool = False
+    at_most: int | None = None
 
     @property
     def pad_colour(self) -> tuple[int, ...]:
@@ -103,17 +113,42 @@ class Plan:
     embedding_scale: float = 1.0
     base: BaseModel | None = None
     masked: bool = False
+    video: Video | None = None
 
     @property
     def spec(self) -> FamilySpec:
         """The family's spec."""
         return families()[self.family]
 
-    def layout(self) -> Layout:
-        """How an image becomes squares and tokens."""
-        if self.image.aspect == "anyres":
-            return AnyresLayout(self.image.size, self.tower.grid, self.pinpoints)
-        return SquareLayout(self.image.size, self.projector.tokens(self.tower.tokens()))
+    def aspect(self, *, several: bool = False) -> Aspect:
+        """What is done with an image that is alone in its prompt, or with one of several."""
+        return self.image.several if several and self.image.several else self.image.aspect
+
+    def layout(self, *, several: bool = False) -> Layout:
+        """How an image becomes squares and tokens; `several`: it is not alone in its prompt."""
+        image = self.image
+        if self.aspect(several=several) == "anyres":
+            return AnyresLayout(image.size, self.tower.grid, self.pinpoints, image.at_most)
+        newline = several and image.several is not None and image.several_newline
+        return SquareLayout(image.size, self.projector.tokens(self.tower.tokens()), newline)
+
+    def frame_layout(self) -> FrameLayout:
+        """How the frames of a video become tokens; only for plans that have `video`."""
+        if self.video is None:
+            raise ValueError(f"the family {self.family!r} takes no video")
+        return FrameLayout(self.tower.grid, self.video)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What prompts may hold beside text."""
+        return tuple(name for name in self.spec.modalities if name != "text")
+
+    @property
+    def has_newline(self) -> bool:
+        """Whether the checkpoint's newline vector is used."""
+        layouts = (self.layout(), self.layout(several=True))
+        used = any(layout.has_newline for layout in layouts)
+        return used or (self.video is not None and self.frame_layout().has_newline)
 
     def recipe(self) -> str:
         """The plan as text, the same for the same plan: says how pictures are prepared."""
@@ -136,6 +171,7 @@ class Plan:
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
         fields["base"] = None if data["base"] is None else BaseModel(**data["base"])
+        fields["video"] = None if data["video"] is None else Video(**data["video"])
         return cls(**fields)
 
 
@@ -144,21 +180,21 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     spec, raw = match.spec, match.config
     _refuse(raw, spec)
     tower = measured(find_tower(raw, checkpoint, spec.tower.kinds), spec, checkpoint)
-    aspect = _aspect(raw, spec)
     tower_plan = _tower_plan(raw, spec, tower)
+    image = _image_plan(raw, spec, tower, tower_plan)
     return Plan(
         family=spec.name,
         architecture=architecture_of(raw),
         why=match.why,
         certain=match.certain,
         tower=tower_plan,
-        image=_image_plan(tower, tower_plan, aspect),
+        image=image,
         projector=parse_projector(
             str(raw.get("mm_projector_type") or "linear"),
             spec.projectors,
             raw.get("mm_projector_config"),
         ),
-        pinpoints=_pinpoints(raw) if aspect == "anyres" else (),
+        pinpoints=_pinpoints(raw, image.size) if image.aspect == "anyres" else (),
         text_type=match.language_model.config_type,
         text_architecture=match.language_model.architecture,
         text_translation=match.language_model.translation_name,
@@ -166,6 +202,7 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         embedding_scale=match.language_model.embedding_scale(raw),
         base=find_base(match, checkpoint),
         masked=match.language_model.masked,
+        video=_video(raw, spec),
     )
 
 
@@ -180,6 +217,8 @@ def text_fields(raw: RawConfig) -> dict[str, Any]:
 
 def _refuse(raw: RawConfig, spec: FamilySpec) -> None:
     for key, what in _REFUSED.items():
+        if key == "mm_resampler_type" and spec.video and raw.get(key) == "spatial_pool":
+            continue  # what is done with the frames of a video
         if raw.get(key) not in _NEUTRAL:
             raise CheckpointError(
                 f"the config's `{key}: {raw[key]!r}` says {what}, which the family {spec.name!r} "
@@ -187,21 +226,43 @@ def _refuse(raw: RawConfig, spec: FamilySpec) -> None:
             )
 
 
-def _aspect(raw: RawConfig, spec: FamilySpec) -> Aspect:
+def _aspect(raw: RawConfig, spec: FamilySpec) -> tuple[Aspect, int | None]:
+    """What is done with an image, and how many tiles keep all their features."""
     value = raw.get("image_aspect_ratio")
-    if value not in spec.aspects:
+    numbered = re.fullmatch(r"anyres_max_(\d+)", str(value))
+    key = value if numbered is None else "anyres_max"
+    aspect = spec.aspects.get(key, spec.aspects.get("*"))
+    if aspect is None:
         known = ", ".join(repr(key) for key in spec.aspects)
         raise CheckpointError(
             f"the config's `image_aspect_ratio` is {value!r}; "
             f"the family {spec.name!r} knows {known}"
         )
-    aspect = spec.aspects[value]
     merge = str(raw.get("mm_patch_merge_type") or "flat")
     if aspect == "anyres" and merge != "spatial_unpad":
         raise CheckpointError(
             f"the config's `mm_patch_merge_type` is {merge!r}; tiles are served as 'spatial_unpad'"
         )
-    return aspect
+    return aspect, None if numbered is None else int(numbered[1])
+
+
+def _video(raw: RawConfig, spec: FamilySpec) -> Video | None:
+    """The family's video, with what the config says of its pooling and its newlines."""
+    if spec.video is None or spec.video.reducer != "frames":
+        return spec.video
+    pool = raw.get("mm_spatial_pool_mode") or spec.video.pool
+    newline = raw.get("mm_newline_position") or spec.video.newline
+    for key, value, known in (
+        ("mm_spatial_pool_mode", pool, (None, "average", "max", "bilinear")),
+        ("mm_newline_position", newline, ("no_token", "one_token", "frame", "grid")),
+    ):
+        if value not in known:
+            raise CheckpointError(f"the config's `{key}` is {value!r}; known: {known}")
+    times = bool(raw.get("add_time_instruction", spec.video.times))
+    sampling = spec.video.sampling
+    if sampling == "per_second" and raw.get("force_sample"):
+        sampling = "uniform"
+    return replace(spec.video, pool=pool, newline=newline, times=times, sampling=sampling)
 
 
 def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPlan:
@@ -264,19 +325,30 @@ def _keep_class_token(raw: RawConfig, spec: FamilySpec) -> bool:
     return bool(feature == "cls_patch")
 
 
-def _image_plan(tower: TowerPlace, plan: TowerPlan, aspect: Aspect) -> ImagePlan:
+def _image_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace, plan: TowerPlan) -> ImagePlan:
     kind = KINDS[tower.kind]
+    aspect, at_most = _aspect(raw, spec)
     return ImagePlan(
         size=max((int(tower.config["image_size"]), *plan.scales)),
         resize="squash" if aspect == "resize" else kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),
         std=tuple(tower.preprocessing.get("image_std") or kind.std),
+        several=spec.several,
+        several_newline=spec.several_newline,
+        at_most=at_most,
     )
 
 
-def _pinpoints(raw: RawConfig) -> tuple[tuple[int, int], ...]:
+def _pinpoints(raw: RawConfig, size: int) -> tuple[tuple[int, int], ...]:
+    """Canvases in pixels: a list, or "(1x1),...,(6x6)" for every one of so many tiles."""
     value = raw.get("image_grid_pinpoints")
+    ranges = re.findall(r"\((\d+)x(\d+)\)", value) if isinstance(value, str) else []
+    if ranges:
+        (wide, high), (widest, highest) = (tuple(map(int, ranges[end])) for end in (0, -1))
+        return tuple(
+            (i * size, j * size) for i in range(wide, widest + 1) for j in range(high, highest + 1)
+        )
     try:
         pairs = ast.literal_eval(value) if isinstance(value, str) else value
         found = tuple((int(width), int(height)) for width, height in pairs or ())

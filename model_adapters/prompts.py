@@ -17,16 +17,19 @@ __all__ = [
     "DEEPSEEK_VL",
     "IMAGE_MARK",
     "LLAMA_2",
+    "LLAMA_3",
     "LLAVA_V0",
     "LLAVA_V1",
     "MARK_START",
     "MISTRAL_INSTRUCT",
     "MPLUG_OWL2",
+    "QWEN_1_5",
     "STYLES",
     "TINYLLAVA",
     "TINYLLAVA_GEMMA",
     "USER_MARK",
     "VICUNA_V1",
+    "VIDEO_MARK",
     "VILA_LLAMA_3",
     "VILA_LLAMA_3_MAY",
     "YI_VL",
@@ -42,13 +45,17 @@ _TEXT_MARK = "{text}"
 # type is taken for an image; "<image>" in a question is plain text.
 MARK_START = "<|sensorium:"
 IMAGE_MARK = f"{MARK_START}image|>"
+# The same for a video.
+VIDEO_MARK = f"{MARK_START}video|>"
 # Stands before and after every text that comes from a conversation. A noncharacter, which no text
 # for exchange holds.
 USER_MARK = "\ufdd0"
-# Stands for an image in texts for people.
+# Stand for an image and a video in texts for people.
 _IMAGE = "<image>"
+_VIDEO = "<video>"
 # vLLM hands a template each image's mark and a newline, before the text.
 _PLAIN_IMAGE = "{image}\n"
+_PLAIN_VIDEO = "{video}\n"
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,10 @@ class PromptStyle:
     puts the system text inside the first question, holds both and replaces the system's own turn;
     without system text the first question is then an ordinary one. `image` is what is written for
     an image before the text (with `images_last`, after it), `{number}` in it counting the images of
-    the conversation from 1. `strip` takes the whitespace around each text away. `stops` are the
-    texts that end an answer beside the tokenizer's end-of-sequence token.
+    the conversation from 1; `next_image`, where set, is written instead when another image follows
+    at once. `video` is what is written for a video before the text. `strip` takes the whitespace
+    around each text away. `stops` are the texts that end an answer beside the tokenizer's
+    end-of-sequence token.
     """
 
     name: str
@@ -72,6 +81,8 @@ class PromptStyle:
     first_user: str | None = None
     image: str = _PLAIN_IMAGE
     images_last: bool = False
+    next_image: str | None = None
+    video: str = _PLAIN_VIDEO
     strip: bool = False
     stops: tuple[str, ...] = ()
 
@@ -82,7 +93,7 @@ class PromptStyle:
     def render(self, turns: Sequence[Turn], *, generate: bool = True) -> str:
         """The text of a conversation, in which `<image>` and a newline stand for each image.
 
-        A system turn replaces the default system text.
+        `<video>` and a newline stand for a video. A system turn replaces the default system text.
         """
         turns = self._written(turns)
         system = self.system
@@ -107,12 +118,16 @@ class PromptStyle:
     def _written(self, turns: Sequence[Turn]) -> list[Turn]:
         """The turns with each image written as `image` says."""
         number, written = 0, []
+        video = self.video.replace("{video}", _VIDEO)
         for role, text in turns:
-            first, *others = (text.strip() if self.strip else text).split(f"{_IMAGE}\n")
+            told = (text.strip() if self.strip else text).replace(f"{_VIDEO}\n", video)
+            first, *others = told.split(f"{_IMAGE}\n")
             images = []
-            for _ in others:
+            for index, piece in enumerate(others, 1):
                 number += 1
-                image = self.image.replace("{image}", _IMAGE).replace("{number}", str(number))
+                followed = self.next_image is not None and not piece and index < len(others)
+                image = self.next_image if self.next_image and followed else self.image
+                image = image.replace("{image}", _IMAGE).replace("{number}", str(number))
                 images.append(image)
             if self.images_last:
                 written.append((role, "".join([first, *others, *images])))
@@ -124,9 +139,10 @@ class PromptStyle:
     def jinja(self, *, bos: bool) -> str:
         """The same as a Jinja chat template, starting with the BOS token when `bos` is set.
 
-        Images are marked by `IMAGE_MARK`, texts of the conversation by `USER_MARK` on either side.
+        Images are marked by `IMAGE_MARK`, videos by `VIDEO_MARK`, texts of the conversation by
+        `USER_MARK` on either side.
         """
-        system = _marked("m['content']")
+        system = _marked("(m['content'] | trim)" if self.strip else "m['content']")
         lines = [
             f"{{%- set ns = namespace(system={_quoted(self.system)}, pending=true, images=0) -%}}",
             self._content_macro(),
@@ -158,11 +174,12 @@ class PromptStyle:
 
     def _content_macro(self) -> str:
         """A Jinja macro that writes a message's content with its images."""
-        image = _quoted(self.image)
-        for name, value in (("{image}", _quoted(IMAGE_MARK)), ("{number}", "ns.images")):
-            image = image.replace(name, f"' ~ {value} ~ '")
+        image = self._image_expression(self.image)
+        if self.next_image is not None:
+            following = self._image_expression(self.next_image)
+            image = f"({following} if piece == '\\n' and not loop.last else {image})"
         text = "text | trim" if self.strip else "text"
-        piece = _marked("(piece[1:] if not loop.first and piece[:1] == '\\n' else piece)")
+        piece = "(piece[1:] if not loop.first and piece[:1] == '\\n' else piece)"
         image = f"{{%- set ns.images = ns.images + 1 -%}}{{{{- {image} -}}}}"
         before, after = ("", image) if self.images_last else (image, "")
         loop = f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
@@ -170,10 +187,29 @@ class PromptStyle:
         return (
             "{%- macro content(text) -%}"
             f"{loop}{{%- if not loop.first -%}}{before}{{%- endif -%}}"
-            f"{{{{- {piece} -}}}}{{%- endfor -%}}"
+            f"{self._videos(piece)}{{%- endfor -%}}"
             f"{last if self.images_last else ''}"
             "{%- endmacro -%}"
         )
+
+    def _videos(self, piece: str) -> str:
+        """Jinja that writes a piece of a conversation's text with its videos."""
+        if self.video == _PLAIN_VIDEO:
+            return f"{{{{- {_marked(piece)} -}}}}"
+        part = _marked("(part[1:] if not loop.first and part[:1] == '\\n' else part)")
+        video = _quoted(self.video.replace("{video}", VIDEO_MARK))
+        return (
+            f"{{%- for part in {piece}.split({_quoted(VIDEO_MARK)}) -%}}"
+            f"{{%- if not loop.first -%}}{{{{- {video} -}}}}{{%- endif -%}}"
+            f"{{{{- {part} -}}}}{{%- endfor -%}}"
+        )
+
+    def _image_expression(self, form: str) -> str:
+        """A Jinja expression that fills `{image}` and `{number}` in."""
+        image = _quoted(form)
+        for name, value in (("{image}", _quoted(IMAGE_MARK)), ("{number}", "ns.images")):
+            image = image.replace(name, f"' ~ {value} ~ '")
+        return image
 
 
 def _marked(expression: str) -> str:
@@ -313,8 +349,30 @@ DEEPSEEK_VL = PromptStyle(
     strip=True,
     stops=("User:",),
 )
+QWEN_1_5 = PromptStyle(
+    name="qwen_1_5",
+    system="You are a helpful assistant.",
+    system_format="<|im_start|>system\n{system}<|im_end|>\n",
+    user="<|im_start|>user\n{text}<|im_end|>\n",
+    assistant="<|im_start|>assistant\n{text}<|im_end|>\n",
+    generation="<|im_start|>assistant\n",
+    stops=("<|im_end|>",),
+)
+# As the tokenizer's own template writes it: the text begins with BOS beside the one that the
+# tokenizer may add, and every message is stripped.
+LLAMA_3 = PromptStyle(
+    name="llava_llama_3",
+    system=LLAMA_2.system,
+    system_format=(
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{system}<|eot_id|>"
+    ),
+    user="<|start_header_id|>user<|end_header_id|>\n\n{text}<|eot_id|>",
+    assistant="<|start_header_id|>assistant<|end_header_id|>\n\n{text}<|eot_id|>",
+    generation="<|start_header_id|>assistant<|end_header_id|>\n\n",
+    strip=True,
+    stops=("<|eot_id|>",),
+)
 
-# Every style by its name, for users who choose one.
 MPLUG_OWL2 = PromptStyle(
     name="mplug_owl2",
     system="",
@@ -324,4 +382,6 @@ MPLUG_OWL2 = PromptStyle(
     generation="ASSISTANT:",
     image="{image}",
 )
+
+# Every style by its name, for users who choose one.
 STYLES = {style.name: style for style in list(globals().values()) if isinstance(style, PromptStyle)}

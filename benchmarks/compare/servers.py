@@ -19,11 +19,19 @@ from pathlib import Path
 
 import httpx
 
-from sensorium.benchmarks.measure.processes import whole_memory
+from sensorium.benchmarks.measure.processes import cpu_seconds, whole_memory
 from sensorium.model_adapters.catalogue import KNOWN
 from sensorium.serving.errors import EngineStartError, UserError
 
-__all__ = ["SERVED_NAME", "RunningServer", "Side", "machine_environment", "make_side", "start"]
+__all__ = [
+    "SERVED_NAME",
+    "RunningServer",
+    "Side",
+    "make_side",
+    "model_source",
+    "set_machine_environment",
+    "start",
+]
 
 SERVED_NAME = "bench"
 _START_SECONDS = 900.0
@@ -50,7 +58,17 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     ready_seconds: float
     first_answer_seconds: float
+    cpu_seconds: float
     memory_bytes: int
+
+    def figures(self) -> dict[str, float]:
+        """What the start took, and the memory held after the first answer."""
+        return {
+            "ready_seconds": self.ready_seconds,
+            "first_answer_seconds": self.first_answer_seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "memory_bytes": self.memory_bytes,
+        }
 
     def stop(self) -> None:
         """End it and whatever it started."""
@@ -64,7 +82,7 @@ class RunningServer:
         self.process.wait()
 
 
-def machine_environment() -> dict[str, str]:
+def _machine_environment() -> dict[str, str]:
     """Thread settings that both sides get: without them times vary tenfold on a shared machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -77,12 +95,23 @@ def machine_environment() -> dict[str, str]:
     }
 
 
+def set_machine_environment() -> None:
+    """The same for an engine in this process; call it before torch is imported."""
+    for name, value in _machine_environment().items():
+        os.environ.setdefault(name, value)
+
+
+def model_source(model: str) -> str:
+    """The folder of a model that Sensorium knows by name, else the model as it was given."""
+    return str(KNOWN[model].path()) if model in KNOWN else model
+
+
 def make_side(kind: str, model: str, arguments: Sequence[str], *, name: str = "") -> Side:
     """`sensorium` or `vllm`, serving `model` under the name `bench` with vLLM's arguments.
 
     `name` tells two of a kind apart.
     """
-    source = str(KNOWN[model].path()) if model in KNOWN else model
+    source = model_source(model)
     if kind == "sensorium":
         start = ("-m", "sensorium.serving", "serve", f"{SERVED_NAME}={source}")
         extra: dict[str, str] = {}
@@ -93,7 +122,7 @@ def make_side(kind: str, model: str, arguments: Sequence[str], *, name: str = ""
     else:
         raise UserError(f"no such server: {kind}; sensorium and vllm are known")
     command = (sys.executable, "-P", *start, "--port", "{port}", *arguments)
-    return Side(name or kind, command, {**machine_environment(), **extra})
+    return Side(name or kind, command, {**_machine_environment(), **extra})
 
 
 def start(side: Side, folder: Path) -> RunningServer:
@@ -111,12 +140,13 @@ def start(side: Side, folder: Path) -> RunningServer:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, start_new_session=True
         )
-    server = RunningServer(side, f"http://127.0.0.1:{port}", process, 0.0, 0.0, 0)
+    server = RunningServer(side, f"http://127.0.0.1:{port}", process, 0.0, 0.0, 0.0, 0)
     try:
         _wait_ready(server, log, began)
         server.ready_seconds = time.monotonic() - began
         _answer_once(server.url)
         server.first_answer_seconds = time.monotonic() - began
+        server.cpu_seconds = sum(cpu_seconds(process.pid).values())
         server.memory_bytes = whole_memory(process.pid)
     except BaseException:
         server.stop()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from sensorium.serving.client import LOOPBACK
 
-__all__ = ["ProcessUse", "ProcessWatch", "find_server", "whole_memory"]
+__all__ = ["ProcessUse", "ProcessWatch", "cpu_seconds", "find_server", "whole_memory"]
 
 _SECONDS = 0.5
 
@@ -64,7 +64,8 @@ def whole_memory(pid: int) -> int:
     return total
 
 
-def _cpu_seconds(pid: int) -> dict[int, float]:
+def cpu_seconds(pid: int) -> dict[int, float]:
+    """CPU seconds used so far, by process, of the process and its children."""
     import psutil
 
     used = {}
@@ -91,7 +92,7 @@ class ProcessWatch:
     async def start(self) -> None:
         """Begin."""
         if self._pid is not None:
-            self._before = _cpu_seconds(self._pid)
+            self._before = cpu_seconds(self._pid)
             self._task = asyncio.create_task(self._follow(self._pid))
 
     async def stop(self) -> ProcessUse | None:
@@ -99,7 +100,7 @@ class ProcessWatch:
         if self._pid is None or self._task is None:
             return None
         self._task.cancel()
-        after = _cpu_seconds(self._pid)
+        after = cpu_seconds(self._pid)
         if not after:
             return None
         resident = _resident(self._pid)

@@ -16,7 +16,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.meta_llama import read_meta_folder
 from sensorium.model_adapters.language_models.text_models import text_model_of
 from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_fields
-from sensorium.model_adapters.registry import Match, recognise
+from sensorium.model_adapters.registry import FAMILY_KEY, Match, recognise
 from sensorium.model_adapters.towers import KINDS
 
 __all__ = [
@@ -32,7 +32,10 @@ MASKED_ARCHITECTURE = "SensoriumComposedMaskedForCausalLM"
 
 
 class ComposedConfig(PreTrainedConfig):
-    """Tower, language model and plan of a composed model."""
+    """Tower, language model and plan of a composed model.
+
+    `chosen`: the family was named by the user, not told from the config.
+    """
 
     model_type = "sensorium_composed"
     sub_configs = {"text_config": AutoConfig, "vision_config": AutoConfig}  # noqa: RUF012
@@ -42,12 +45,14 @@ class ComposedConfig(PreTrainedConfig):
         text_config: PreTrainedConfig | None = None,
         vision_config: PreTrainedConfig | None = None,
         plan: Mapping[str, Any] | None = None,
+        chosen: bool = False,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("architectures", [ARCHITECTURE])
         self.text_config = text_config
         self.vision_config = vision_config
         self.plan = dict(plan or {})
+        self.chosen = chosen
         super().__init__(**kwargs)
 
     def get_text_config(self, *args: Any, **kwargs: Any) -> Any:
@@ -72,6 +77,7 @@ def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
         text_config=text,
         vision_config=_tower_config(plan.tower),
         plan=plan.to_dict(),
+        chosen=FAMILY_KEY in match.config,
         dtype=plan.dtype,
         tie_word_embeddings=bool(text.tie_word_embeddings),
         eos_token_id=text.eos_token_id,

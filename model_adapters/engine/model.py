@@ -6,7 +6,7 @@ base classes belong here, not into a base module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,22 +26,23 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 from sensorium.model_adapters.engine.embedding import merge, prepare
 from sensorium.model_adapters.engine.packing import project
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
-from sensorium.model_adapters.engine.processor import DummyInputs, ImageInputs, Information
+from sensorium.model_adapters.engine.processor import DummyInputs, Information, MediaInputs
 from sensorium.model_adapters.engine.projectors import build_projector
 from sensorium.model_adapters.engine.sources import WeightSources
-from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
 from sensorium.model_adapters.engine.towers import build_tower, feature_width, features
 from sensorium.model_adapters.engine.translator import Translator, head_size
 from sensorium.model_adapters.engine.weights import load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models import TRANSLATIONS
+from sensorium.model_adapters.layouts import Arrangement, arrange
+from sensorium.model_adapters.prompts import IMAGE_MARK, VIDEO_MARK
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name
 
 __all__ = ["ComposedForCausalLM"]
 
 
-@MULTIMODAL_REGISTRY.register_processor(ImageInputs, info=Information, dummy_inputs=DummyInputs)
+@MULTIMODAL_REGISTRY.register_processor(MediaInputs, info=Information, dummy_inputs=DummyInputs)
 class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoRA):
     """Any known tower, projector and language model, as the checkpoint's plan says."""
 
@@ -65,7 +66,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 feature_width(self.vision_tower, self.plan.tower),
                 text.hidden_size,
             )
-            if self.plan.layout().has_newline:
+            if self.plan.has_newline:
                 self.image_newline = nn.Parameter(torch.empty(text.hidden_size))
         with self._mark_language_model(vllm_config):
             self.language_model = init_vllm_registered_model(
@@ -79,25 +80,37 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:
-        """The text that stands for an image in a prompt."""
-        if modality != "image":
-            raise ValueError(f"this model takes images, got {modality}")
-        return IMAGE_MARK
+        """The text that stands for an image or a video in a prompt."""
+        marks = {"image": IMAGE_MARK, "video": VIDEO_MARK}
+        if modality not in marks:
+            raise ValueError(f"this model takes images and videos, got {modality}")
+        return marks[modality]
 
     def embed_multimodal(self, **kwargs: Any) -> MultiModalEmbeddings:
-        """Projected features of each image, `[tokens, hidden]`."""
-        pixels = kwargs.get("pixel_values")
-        if pixels is None:
-            return []
+        """Projected features of each image and each video, `[tokens, hidden]`."""
+        arrangements = []
+        if kwargs.get("pixel_values") is not None:
+            sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
+            several = torch.as_tensor(kwargs["several"]).reshape(-1).tolist()
+            for (width, height), among in zip(sizes, several, strict=True):
+                arrangements.append(arrange(self.plan.layout(several=among), width, height))
+            return self._embed(kwargs["pixel_values"], arrangements)
+        if kwargs.get("video_pixels") is not None:
+            layout = self.plan.frame_layout()
+            for frames in torch.as_tensor(kwargs["frames"]).reshape(-1).tolist():
+                arrangements.append(layout.arrange(frames))
+            return self._embed(kwargs["video_pixels"], arrangements)
+        return []
+
+    def _embed(self, pixels: Any, arrangements: Sequence[Arrangement]) -> list[torch.Tensor]:
+        """Tokens of each image or video from the pixels of all, `[squares, 3, size, size]`."""
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
         seen = features(self.vision_tower, self.plan.tower, self._pixels(pixels))
-        sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
         return project(
             seen,
             self._project,
-            self.plan.layout(),
-            [(width, height) for width, height in sizes],
+            arrangements,
             getattr(self, "image_newline", None),
             by_row=self.plan.projector.by_row,
         )

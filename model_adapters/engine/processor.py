@@ -1,8 +1,9 @@
-"""vLLM's view of a composed model's inputs: images to pixels, image marks to placeholders."""
+"""vLLM's view of a composed model's inputs: images and videos to pixels, marks to placeholders."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,46 +13,70 @@ from vllm.exceptions import VLLMValidationError
 from vllm.multimodal.image import normalize_image
 from vllm.multimodal.inputs import MultiModalFieldConfig
 from vllm.multimodal.media.base import MediaWithBytes
-from vllm.multimodal.parse import ImageProcessorItems, MultiModalDataParser
+from vllm.multimodal.parse import ImageProcessorItems, MultiModalDataItems, MultiModalDataParser
 from vllm.multimodal.processing import (
     BaseDummyInputsBuilder,
     BaseMultiModalProcessor,
     BaseProcessingInfo,
+    ProcessorInputs,
     PromptReplacement,
+    TimingContext,
 )
 
 from sensorium.model_adapters.engine.config import ComposedConfig
 from sensorium.model_adapters.engine.prepared import PreparedImage
-from sensorium.model_adapters.engine.tokenizer import IMAGE_MARK
-from sensorium.model_adapters.images import prepare
+from sensorium.model_adapters.engine.video_inputs import frames_of, spoken_times
+from sensorium.model_adapters.images import prepare, prepare_frames
 from sensorium.model_adapters.plan import Plan
+from sensorium.model_adapters.prompts import IMAGE_MARK, VIDEO_MARK
 
-__all__ = ["DummyInputs", "ImageInputs", "Information"]
+__all__ = ["DummyInputs", "Information", "MediaInputs"]
+
+# Whether a request's images are several. Among the options of its processor, so that vLLM's caches
+# keep an image that was prepared alone apart from the same image among others.
+_IMAGE_OPTIONS = "images_kwargs"
 
 
 class _Prepare:
-    """Images to pixels, in the shape of a transformers processor."""
+    """Images and videos to pixels, in the shape of a transformers processor."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
 
-    def __call__(self, images: Sequence[Any] = (), **kwargs: Any) -> BatchFeature:
-        """Squares of all images in a row, how many each image has, and the images' sizes."""
-        pixels = [torch.tensor(self._squares(image)) for image in images]
-        return BatchFeature(
-            {
-                "pixel_values": pixels[0] if len(pixels) == 1 else torch.cat(pixels),
-                "squares": torch.tensor([len(squares) for squares in pixels]),
-                "image_sizes": torch.tensor([image.size for image in images]),
-            }
-        )
+    def __call__(
+        self, images: Sequence[Any] = (), videos: Sequence[Any] = (), **kwargs: Any
+    ) -> BatchFeature:
+        """Pixels of all images in a row and of all videos, and what tells them apart.
 
-    def _squares(self, image: Any) -> Any:
+        Of images: how many squares each has, its size, and whether it is one of several; of
+        videos: how many pictures and how many frames each has.
+        """
+        fields: dict[str, torch.Tensor] = {}
+        if len(images):
+            several = _several(kwargs)
+            pixels = [torch.tensor(self._squares(image, several)) for image in images]
+            fields["pixel_values"] = pixels[0] if len(pixels) == 1 else torch.cat(pixels)
+            fields["squares"] = torch.tensor([len(squares) for squares in pixels])
+            fields["image_sizes"] = torch.tensor([image.size for image in images])
+            fields["several"] = torch.tensor([several] * len(pixels))
+        if len(videos):
+            frames = [frames_of(video) for video in videos]
+            pixels = [torch.from_numpy(prepare_frames(video, self.plan)) for video in frames]
+            fields["video_pixels"] = torch.cat(pixels)
+            fields["pictures"] = torch.tensor([len(pictures) for pictures in pixels])
+            fields["frames"] = torch.tensor([len(video) for video in frames])
+        return BatchFeature(fields)
+
+    def _squares(self, image: Any, several: bool) -> Any:
         if not isinstance(image, PreparedImage):
-            return prepare(image, self.plan)
+            return prepare(image, self.plan, several=several)
         if image.recipe != self.plan.recipe():
             raise VLLMValidationError("the picture was prepared for another model")
         return image.pixels
+
+
+def _several(options: Mapping[str, Any]) -> bool:
+    return bool((options.get(_IMAGE_OPTIONS) or {}).get("several", False))
 
 
 class _OpaqueImages(MultiModalDataParser):
@@ -98,67 +123,108 @@ class Information(BaseProcessingInfo):
         return {}
 
     def get_supported_mm_limits(self) -> Mapping[str, int | None]:
-        """Any number of images."""
-        return {"image": None}
+        """Any number of what the family takes."""
+        return dict.fromkeys(self.plan().modalities)
 
     def get_mm_max_tokens_per_item(
         self, seq_len: int, mm_counts: Mapping[str, int]
     ) -> Mapping[str, int]:
         """Known without processing a dummy image."""
-        layout = self.plan().layout()
-        return {"image": layout.tokens(*layout.largest())}
+        plan = self.plan()
+        layout = plan.layout()
+        found = {"image": layout.tokens(*layout.largest())}
+        if plan.video is not None:
+            found["video"] = plan.frame_layout().tokens(plan.video.frames)
+        return {name: found[name] for name in plan.modalities}
 
 
 class DummyInputs(BaseDummyInputsBuilder[Information]):
     """The largest inputs, for profiling."""
 
     def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
-        """A mark for each image."""
-        return IMAGE_MARK * mm_counts.get("image", 0)
+        """A mark for each image and each video."""
+        return IMAGE_MARK * mm_counts.get("image", 0) + VIDEO_MARK * mm_counts.get("video", 0)
 
     def get_dummy_mm_data(
         self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Mapping[str, Any]
     ) -> Any:
-        """Images that become the most tokens."""
-        width, height = self.info.plan().layout().largest()
+        """Images and videos that become the most tokens."""
+        plan = self.info.plan()
+        width, height = plan.layout().largest()
         images = self._get_dummy_images(
             width=width,
             height=height,
             num_images=mm_counts.get("image", 0),
             overrides=mm_options.get("image"),
         )
-        return {"image": images}
+        if plan.video is None:
+            return {"image": images}
+        videos = self._get_dummy_videos(
+            width=plan.image.size,
+            height=plan.image.size,
+            num_frames=plan.video.frames,
+            num_videos=mm_counts.get("video", 0),
+            overrides=mm_options.get("video"),
+        )
+        return {"image": images, "video": videos}
 
 
-class ImageInputs(BaseMultiModalProcessor[Information]):
-    """Puts an image's placeholders where its mark stands."""
+class MediaInputs(BaseMultiModalProcessor[Information]):
+    """Puts the placeholders of an image or a video where its mark stands."""
+
+    def apply(self, inputs: ProcessorInputs, timing_ctx: TimingContext) -> Any:
+        """Process a request: its images know whether they are several, its videos tell times."""
+        plan, items = self.info.plan(), inputs.mm_data_items
+        several = plan.image.several is not None and items.get_count("image", strict=False) > 1
+        if several:
+            options = {**inputs.hf_processor_mm_kwargs, _IMAGE_OPTIONS: {"several": True}}
+            inputs = replace(inputs, hf_processor_mm_kwargs=options)
+        if plan.video is not None and plan.video.times and "video" in items:
+            tokenizer: Any = self.info.get_tokenizer()
+            inputs = replace(inputs, prompt=spoken_times(inputs.prompt, items, tokenizer))
+        return super().apply(inputs, timing_ctx)
 
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
     ) -> Mapping[str, MultiModalFieldConfig]:
         # Empty when every image of the request was processed before.
-        squares = hf_inputs.get("squares", torch.empty(0, dtype=torch.long))
+        none = torch.empty(0, dtype=torch.long)
+        squares, pictures = hf_inputs.get("squares", none), hf_inputs.get("pictures", none)
         return {
             "pixel_values": MultiModalFieldConfig.flat_from_sizes("image", squares),
             "squares": MultiModalFieldConfig.batched("image"),
             "image_sizes": MultiModalFieldConfig.batched("image"),
+            "several": MultiModalFieldConfig.batched("image"),
+            "video_pixels": MultiModalFieldConfig.flat_from_sizes("video", pictures),
+            "pictures": MultiModalFieldConfig.batched("video"),
+            "frames": MultiModalFieldConfig.batched("video"),
         }
 
     def _get_prompt_updates(
         self,
-        mm_items: Any,
+        mm_items: MultiModalDataItems,
         hf_processor_mm_kwargs: Mapping[str, object],
         out_mm_kwargs: Any,
     ) -> Sequence[PromptReplacement]:
-        layout = self.info.plan().layout()
-        tokenizer: Any = self.info.get_tokenizer()
+        plan, tokenizer = self.info.plan(), _untyped(self.info.get_tokenizer())
+        layout = plan.layout(several=_several(hf_processor_mm_kwargs))
         # The mark's id may lie outside the embedding table, and the sampler's penalties, n-gram and
         # bad-word tables index by id: only ids of the vocabulary may reach the engine.
         filler = tokenizer.unk_token_id or 0
 
-        def placeholders(index: int) -> list[int]:
+        def of_image(index: int) -> list[int]:
             size = mm_items.get_items("image", ImageProcessorItems).get_image_size(index)
             return [filler] * layout.tokens(size.width, size.height)
 
-        mark = [tokenizer.image_id]
-        return [PromptReplacement(modality="image", target=mark, replacement=placeholders)]
+        def of_video(index: int) -> list[int]:
+            frames = len(frames_of(mm_items["video"].get(index)))
+            return [filler] * plan.frame_layout().tokens(frames)
+
+        updates = [PromptReplacement("image", [tokenizer.image_id], of_image)]
+        if plan.video is not None:
+            updates.append(PromptReplacement("video", [tokenizer.video_id], of_video))
+        return updates
+
+
+def _untyped(value: Any) -> Any:
+    return value

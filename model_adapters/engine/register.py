@@ -24,6 +24,7 @@ def register() -> None:
         install_parser,
     )
     from sensorium.model_adapters.engine.text_config import TEXT_ARCHITECTURE
+    from sensorium.model_adapters.registry import families
 
     install_parser()
     if ARCHITECTURE in MODELS_CONFIG_MAP:
@@ -40,10 +41,10 @@ def register() -> None:
     ):
         ModelRegistry.register_model(name, f"{package}.{model}")
     _replace_native(ModelRegistry)
-    for mode, tokenizer in (
-        ("sensorium", "ComposedTokenizer"),
-        ("sensorium-text", "TextTokenizer"),
-    ):
+    modes = {"sensorium": "ComposedTokenizer", "sensorium-text": "TextTokenizer"}
+    # vLLM hands a tokenizer no overrides of the config: the mode says which family was chosen.
+    modes |= {f"sensorium:{entry.name}": f"Tokenizer_{entry.name}" for entry in families()}
+    for mode, tokenizer in modes.items():
         TokenizerRegistry.register(mode, f"{package}.tokenizer", tokenizer)
         RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
     MODELS_CONFIG_MAP[ARCHITECTURE] = MODELS_CONFIG_MAP[MASKED_ARCHITECTURE] = _defaults()
@@ -84,8 +85,12 @@ def _defaults() -> type:
 
         @staticmethod
         def verify_and_update_model_config(model_config: Any) -> None:
-            """Choose tokenizer and defaults, keep images in their mode, cut the vocabulary."""
+            """Choose tokenizer and defaults, say how media are loaded, cut the vocabulary."""
+            config = model_config.hf_config
+            plan = config.read_plan()
             model_config.tokenizer_mode = "sensorium"
+            if config.chosen:
+                model_config.tokenizer_mode += f":{plan.family}"
             # vLLM has asked already whether images can be taken, with a tokenizer of its own
             # choice; where that one cannot read the files, it noted that the model takes text only.
             model_config._supports_multimodal_inputs_cache = {}
@@ -93,13 +98,22 @@ def _defaults() -> type:
             media = model_config.get_multimodal_config().media_io_kwargs
             image = media.setdefault("image", {})
             image.setdefault("image_mode", None)
-            image["recipe"] = model_config.hf_config.read_plan().recipe()
-            RECIPES.add(image["recipe"])
+            if plan.image.several is None:
+                # Else how a picture is prepared depends on how many there are.
+                image["recipe"] = plan.recipe()
+                RECIPES.add(image["recipe"])
+            if plan.video is not None:
+                rule = {"video_backend": "sensorium", "sampling": plan.video.sampling}
+                given = media.get("video", {})
+                media["video"] = {**rule, "num_frames": plan.video.frames, **given}
             if not model_config.skip_tokenizer_init:
                 from sensorium.model_adapters.engine.tokenizer import load_tokenizer
 
-                tokenizer = load_tokenizer(model_config.tokenizer, model_config.tokenizer_revision)
-                model_config.hf_config.authors_tokens = tokenizer.authors_tokens
+                family = plan.family if config.chosen else None
+                tokenizer = load_tokenizer(
+                    model_config.tokenizer, model_config.tokenizer_revision, family
+                )
+                config.authors_tokens = tokenizer.authors_tokens
 
     return ComposedDefaults
 

@@ -8,6 +8,7 @@ in the middle of one text would.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,12 +20,13 @@ from vllm.tokenizers.hf import get_cached_tokenizer
 from sensorium.model_adapters.base_model import tokenizer_folder
 from sensorium.model_adapters.conversation import choose_style, choose_text_style
 from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
+from sensorium.model_adapters.engine.sentencepiece import SlowPieces, defines_symbols
 from sensorium.model_adapters.engine.text_config import local_folder
 from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.text_models import find_text_model
-from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK, PromptStyle
-from sensorium.model_adapters.registry import Match, recognise
+from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK, VIDEO_MARK, PromptStyle
+from sensorium.model_adapters.registry import FAMILY_KEY, Match, recognise
 from sensorium.model_adapters.tokenizer_kinds import TiktokenFile
 
 __all__ = [
@@ -40,18 +42,25 @@ __all__ = [
 # The tokenizer modes' names in vLLM's registries.
 MODE = "sensorium"
 TEXT_MODE = "sensorium-text"
+_MARKS = re.compile(f"({re.escape(IMAGE_MARK)}|{re.escape(VIDEO_MARK)})")
 
 
 class ComposedTokenizer:
-    """What vLLM's tokenizer registry loads for composed models."""
+    """What vLLM's tokenizer registry loads for composed models.
+
+    `family` is set where a family was chosen by name; see `__getattr__` of this module.
+    """
+
+    family: ClassVar[str | None] = None
 
     @classmethod
     def from_pretrained(
         cls, path: str | Path, *args: Any, truncation_side: str = "left", **kwargs: Any
     ) -> Any:
         """The tokenizer of a checkpoint, wrapped as vLLM wraps any other."""
+        revision = kwargs.get("revision")
         return get_cached_tokenizer(
-            load_tokenizer(str(path), kwargs.get("revision"), truncation_side=truncation_side)
+            load_tokenizer(str(path), revision, cls.family, truncation_side=truncation_side)
         )
 
 
@@ -67,24 +76,42 @@ class TextTokenizer:
         return get_cached_tokenizer(load_text_tokenizer(folder, truncation_side=truncation_side))
 
 
-def load_tokenizer(path: str, revision: str | None = None, **kwargs: Any) -> Any:
-    """The tokenizer of a checkpoint, with the image mark and the family's chat template."""
-    match = _recognised(path, revision)
+def __getattr__(name: str) -> Any:
+    """vLLM looks tokenizers up by name: `Tokenizer_NAME` is that of the family `NAME`."""
+    _, separator, family = name.partition("Tokenizer_")
+    if not separator:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return type(name, (ComposedTokenizer,), {"family": family})
+
+
+def load_tokenizer(
+    path: str, revision: str | None = None, family: str | None = None, **kwargs: Any
+) -> Any:
+    """The tokenizer of a checkpoint, with the marks and the family's chat template.
+
+    `family` is the family's name where it was chosen.
+    """
+    match = _recognised(path, revision, family)
     kind = match.spec.tokenizer
     if kind.legacy is not None:
         kwargs["legacy"] = kind.legacy
     folder = Path(path) / kind.folder if kind.folder else tokenizer_folder(match, Path(path))
     legacy = match.language_model.tokenizer
+    by_pieces = False
     if legacy is not None and (folder / legacy.file).is_file():
         base = load_legacy(folder, legacy, **kwargs)
     else:
         base = _load_base(str(folder), kind.slow_llama, revision, kwargs)
+        by_pieces = kind.slow_llama and defines_symbols(str(folder))
     _add_trained_tokens(base, match, path)
     authors_tokens = len(base) if kind.cuts_vocabulary else None
-    base.add_tokens([IMAGE_MARK], special_tokens=True)
+    base.add_tokens([IMAGE_MARK, VIDEO_MARK], special_tokens=True)
     base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
+    base.video_id = base.convert_tokens_to_ids(VIDEO_MARK)
     base.authors_tokens = authors_tokens
-    return _in_pieces(base, choose_style(match, path))
+    style = choose_style(match, path)
+    _end_answers_at(base, style.stops)
+    return _in_pieces(base, style, str(folder) if by_pieces else None)
 
 
 def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
@@ -107,11 +134,14 @@ def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
     return _in_pieces(base, style)
 
 
-def _in_pieces(base: Any, style: PromptStyle | None) -> Any:
+def _in_pieces(base: Any, style: PromptStyle | None, sentencepiece: str | None = None) -> Any:
+    """The tokenizer with our ways; `sentencepiece` is the folder whose model reads the pieces."""
     first = base("a")["input_ids"][:1]
     adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
     base.chat_template = None if style is None else style.jinja(bos=adds_bos)
-    base.__class__ = _piecewise(type(base))
+    base.__class__ = _piecewise(type(base), slow=sentencepiece is not None)
+    if sentencepiece is not None:
+        base.read_sentencepiece(sentencepiece)
     base.adds_bos = adds_bos
     return base
 
@@ -128,13 +158,21 @@ def _add_trained_tokens(tokenizer: Any, match: Match, path: str) -> None:
             )
 
 
-def _recognised(path: str, revision: str | None) -> Match:
+def _end_answers_at(tokenizer: Any, stops: tuple[str, ...]) -> None:
+    """Make a stop that is a single special token the end token: no text would show it."""
+    known = tokenizer.get_added_vocab()
+    for stop in stops:
+        if stop in known:
+            tokenizer.eos_token = stop
+
+
+def _recognised(path: str, revision: str | None, family: str | None) -> Match:
     raw: dict[str, Any]
     if (Path(path) / "config.json").is_file():
         raw = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))
     else:
         raw, _ = transformers.PreTrainedConfig.get_config_dict(path, revision=revision)
-    match = recognise(raw)
+    match = recognise(raw if family is None else {**raw, FAMILY_KEY: family})
     if match is None:
         raise CheckpointError(
             f"{path}: tokenizer mode {MODE!r} is for checkpoints in their authors' layout"
@@ -181,10 +219,11 @@ def _named_class(path: str, revision: str | None) -> Any:
 
 
 class _Pieces:
-    """Mixed into a tokenizer's class: pieces of text between image marks stand alone."""
+    """Mixed into a tokenizer's class: pieces of text between marks stand alone."""
 
     # None in a model that takes no images.
     image_id: int | None
+    video_id: int
     adds_bos: bool
     authors_tokens: int | None
     bos_token: str
@@ -231,8 +270,8 @@ class _Pieces:
     def _has_pieces(self, text: Any) -> bool:
         if not isinstance(text, str):
             return False
-        image = self.image_id is not None and IMAGE_MARK in text
-        return image or USER_MARK in text or self._begins(text)
+        marked = self.image_id is not None and _MARKS.search(text) is not None
+        return marked or USER_MARK in text or self._begins(text)
 
     def _begins(self, text: str) -> bool:
         """Whether the text spells out the BOS token, as chat templates do."""
@@ -247,39 +286,61 @@ class _Pieces:
         typed = self._typed_text() if USER_MARK in text else None
         if typed is not None:
             text = typed.spelt(text)
-        for index, piece in enumerate(self._between_images(text)):
-            if index and self.image_id is not None:
-                ids.append(self.image_id)
-            if typed is not None:
+        for index, piece in enumerate(self._between_marks(text)):
+            if index % 2:
+                ids += [self.image_id or 0] if piece == IMAGE_MARK else [self.video_id]
+            elif typed is not None:
                 ids += typed.ids(piece)
-                continue
-            special = add_special_tokens and not index
-            ids += self.base.__call__(self, piece, add_special_tokens=special)["input_ids"]
+            else:
+                ids += self._ids(piece, add_special_tokens and not index)
         return ids
 
-    def _between_images(self, text: str) -> list[str]:
-        return [text] if self.image_id is None else text.split(IMAGE_MARK)
+    def _between_marks(self, text: str) -> list[str]:
+        """Pieces of text, and at odd places the marks between them."""
+        return [text] if self.image_id is None else _MARKS.split(text)
 
-    def _typed_text(self) -> TypedText:
+    def _ids(self, piece: str, add_special_tokens: bool) -> list[int]:
+        """Ids of a text without marks."""
+        called = self.base.__call__(self, piece, add_special_tokens=add_special_tokens)
+        found: list[int] = called["input_ids"]
+        return found
+
+    def _typed_text(self) -> Any:
         if self._typed is None:
             self._typed = TypedText(self.backend_tokenizer)
         return self._typed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.base, dict(self.__dict__))
+        return _restore, (self.base, isinstance(self, SlowPieces), dict(self.__dict__))
+
+
+class _SlowPieces(SlowPieces, _Pieces):
+    """The same where sentencepiece itself has to read each piece."""
+
+    def _has_pieces(self, text: Any) -> bool:
+        return isinstance(text, str)
+
+    def _ids(self, piece: str, add_special_tokens: bool) -> list[int]:
+        start = [self.bos_token_id] if add_special_tokens and self.adds_bos else []
+        return start + self.plain.ids(piece)
+
+    def _typed_text(self) -> Any:
+        return self.typed
 
 
 _CLASSES: dict[Any, type] = {}
 
 
-def _piecewise(base: Any) -> type:
+def _piecewise(base: Any, *, slow: bool = False) -> type:
     """The tokenizer class `base` with `_Pieces` mixed in."""
-    if base not in _CLASSES:
-        _CLASSES[base] = type(f"Piecewise{base.__name__}", (_Pieces, base), {"base": base})
-    return _CLASSES[base]
+    if (base, slow) not in _CLASSES:
+        name = f"{'Slow' if slow else ''}Piecewise{base.__name__}"
+        mixed = _SlowPieces if slow else _Pieces
+        _CLASSES[base, slow] = type(name, (mixed, base), {"base": base})
+    return _CLASSES[base, slow]
 
 
-def _restore(base: Any, state: dict[str, Any]) -> Any:
-    tokenizer: Any = object.__new__(_piecewise(base))
+def _restore(base: Any, slow: bool, state: dict[str, Any]) -> Any:
+    tokenizer: Any = object.__new__(_piecewise(base, slow=slow))
     tokenizer.__dict__.update(state)
     return tokenizer

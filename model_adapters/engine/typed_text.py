@@ -15,10 +15,10 @@ from tokenizers import Tokenizer
 
 from sensorium.model_adapters.prompts import MARK_START, USER_MARK
 
-__all__ = ["TypedText"]
+__all__ = ["SPELLING", "TypedText", "respelt"]
 
 # A noncharacter, as USER_MARK is: no text that people exchange holds it.
-_SPELLING = "\ufdd1"
+SPELLING = "\ufdd1"
 
 
 class TypedText:
@@ -36,15 +36,15 @@ class TypedText:
         longest_first = sorted(special, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._ids: dict[int | None, Any] = {
-            self._tokenizer.token_to_id(_respelt(token)): tokenizer.token_to_id(token)
+            self._tokenizer.token_to_id(respelt(token)): tokenizer.token_to_id(token)
             for token in special
         }
 
     def spelt(self, text: str) -> str:
         """The text with the template's special tokens in their private spelling, marks removed."""
-        parts = text.replace(_SPELLING, "").split(USER_MARK)
+        parts = text.replace(SPELLING, "").split(USER_MARK)
         parts[::2] = [
-            self._special.sub(lambda found: _respelt(found[0]), part) for part in parts[::2]
+            self._special.sub(lambda found: respelt(found[0]), part) for part in parts[::2]
         ]
         return "".join(parts)
 
@@ -54,28 +54,29 @@ class TypedText:
         return [self._ids.get(token, token) for token in found]
 
 
-def _respelt(token: str) -> str:
-    return f"{_SPELLING}{token}{_SPELLING}"
+def respelt(token: str) -> str:
+    """A special token's private spelling."""
+    return f"{SPELLING}{token}{SPELLING}"
 
 
 def _respell(content: dict[str, Any], special: set[str]) -> None:
     """Rename special tokens in a tokenizer's JSON, so that no other text makes them."""
     for token in content["added_tokens"]:
         if token["content"] in special:
-            token["content"] = _respelt(token["content"])
+            token["content"] = respelt(token["content"])
     model = content["model"]
     if isinstance(model["vocab"], dict):
         model["vocab"] = {
-            _respelt(token) if token in special else token: number
+            respelt(token) if token in special else token: number
             for token, number in model["vocab"].items()
         }
     else:
         model["vocab"] = [
-            [_respelt(token) if token in special else token, score]
+            [respelt(token) if token in special else token, score]
             for token, score in model["vocab"]
         ]
     if model.get("unk_token") in special:
-        model["unk_token"] = _respelt(model["unk_token"])
+        model["unk_token"] = respelt(model["unk_token"])
     if "merges" in model:
         model["merges"] = [merge for merge in model["merges"] if not _makes(merge, special)]
 

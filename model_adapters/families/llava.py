@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sensorium.model_adapters.language_models import LLAMA, MISTRAL
 from sensorium.model_adapters.prompts import LLAMA_2, LLAVA_V0, LLAVA_V1, VICUNA_V1
-from sensorium.model_adapters.spec import FamilySpec, Tokenizer
+from sensorium.model_adapters.spec import FamilySpec, Tokenizer, Tower
 
 __all__ = ["SPEC"]
 
@@ -35,8 +35,13 @@ SPEC = FamilySpec(
         (r"v0(?!\d)", LLAVA_V0),
         (r"delta-v1|v1-0719|rlaif", LLAVA_V1),
     ),
+    tower=Tower(kinds=("clip", "siglip", "convnext", "intern_vit")),
+    projectors=("linear", "mlp", "mlp_norm", "ldp", "ldpv2", "downsample"),
     tokenizer=Tokenizer(slow_llama=True),
     generation={"temperature": 0.2},
-    limits="one image in training, several are taken",
+    limits=(
+        "one image in training, several are taken; towers and projectors that are not LLaVA's own "
+        "are served in any mix as LLaVA's code would treat them, which their authors' may not"
+    ),
     proof="tests/families/test_llava.py",
 )

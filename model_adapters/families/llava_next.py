@@ -1,7 +1,8 @@
-"""LLaVA-1.6 (LLaVA-NeXT) on Vicuna and Mistral: tiles, with the padding between them cut away.
+"""LLaVA-1.6 (LLaVA-NeXT): tiles, with the padding between them cut away.
 
-Facts: haotian-liu/LLaVA, llava/mm_utils.py (`process_anyres_image`), llava/model/llava_arch.py
-(`spatial_unpad`), llava/conversation.py. The tower was trained and lies in the checkpoint.
+Facts: haotian-liu/LLaVA and LLaVA-VL/LLaVA-NeXT, llava/mm_utils.py (`process_anyres_image`),
+llava/model/llava_arch.py (`spatial_unpad`), llava/conversation.py. The tower was trained and lies
+in the checkpoint.
 """
 
 from __future__ import annotations
@@ -25,6 +26,6 @@ SPEC = FamilySpec(
     projectors=("mlp",),
     aspects={"anyres": "anyres"},
     tokenizer=Tokenizer(slow_llama=True),
-    limits="one image in training, several are taken; v1.6-34b speaks ChatML and is not covered",
+    limits="one image in training, several are taken",
     proof="tests/families/test_llava_next.py",
 )

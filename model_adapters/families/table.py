@@ -15,12 +15,22 @@ def _family(
     *architectures: str,
     when: Mapping[str, str] | None = None,
     needs: tuple[str, ...] = ("mm_vision_tower",),
+    by_name: bool = False,
 ) -> Entry:
-    spec = f"sensorium.model_adapters.families.{module}:SPEC"
-    return Entry(name, spec, architectures, when or {}, needs)
+    """`module` is the spec's, and after a colon the spec's name in it where it is not SPEC."""
+    file, _, spec = module.partition(":")
+    path = f"sensorium.model_adapters.families.{file}:{spec or 'SPEC'}"
+    return Entry(name, path, architectures, when or {}, needs, by_name)
 
 
 _LLAVA = ("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM")
+_QWEN = "LlavaQwenForCausalLM"
+_ANYRES = {"image_aspect_ratio": "anyres"}
+_ANYRES_MAX = {"image_aspect_ratio": r"anyres_max_\d+"}
+_SIGLIP = {"mm_vision_tower": ".*siglip.*"}
+# What training with pooled frames writes into a config.
+_POOLED = {**_ANYRES, "mm_resampler_type": "spatial_pool"}
+_YI, _LLAMA_3 = {"vocab_size": r"64\d{3}"}, {"vocab_size": r"128\d{3}"}
 _MOBILE = "MobileLlamaForCausalLM"
 _BUNNY = tuple(
     f"Bunny{name}ForCausalLM"
@@ -44,7 +54,29 @@ _TWO_TOWERS = {"vision_config": ".*'HybridVisionTower'.*"}
 ENTRIES = (
     # The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
     _family("llava", "llava"),
-    _family("llava-next", "llava_next", *_LLAVA, when={"image_aspect_ratio": "anyres"}),
+    _family("llava-next", "llava_next", *_LLAVA, when=_ANYRES),
+    _family("llava-next-34b", "llava_next_lms:YI_34B", _LLAVA[0], when={**_ANYRES, **_YI}),
+    _family(
+        "llava-next-llama3", "llava_next_lms:LLAMA_3_8B", _LLAVA[0], when={**_ANYRES, **_LLAMA_3}
+    ),
+    _family("llava-next-qwen", "llava_next_lms:QWEN", _QWEN, when=_ANYRES),
+    _family("llava-next-video", "llava_next_video", *_LLAVA, when=_POOLED),
+    _family(
+        "llava-next-video-34b", "llava_next_video_lms:YI_34B", _LLAVA[0], when={**_POOLED, **_YI}
+    ),
+    _family("llava-next-video-qwen", "llava_next_video_lms:QWEN", _QWEN, when=_POOLED),
+    _family("llava-interleave", "llava_interleave", _QWEN, when={**_ANYRES, **_SIGLIP}),
+    # Aquila-VL was saved again under its language model's name.
+    _family("llava-onevision", "llava_onevision", _QWEN, "Qwen2ForCausalLM", when=_ANYRES_MAX),
+    _family(
+        "llava-video",
+        "llava_onevision:VIDEO",
+        _QWEN,
+        when={**_ANYRES_MAX, "add_time_instruction": "True"},
+    ),
+    _family("slowfast-llava", "slowfast_llava", _LLAVA[0], by_name=True),
+    _family("slowfast-llava-34b", "slowfast_llava:YI_34B", _LLAVA[0], by_name=True),
+    _family("sharegpt4video", "sharegpt4video", _LLAVA[0], by_name=True),
     _family("yi-vl", "yi_vl", _LLAVA[0], when={"mm_projector_type": "mlp2x_gelu_Norm"}),
     _family("mobilevlm", "mobilevlm", _MOBILE, when={"mm_projector_type": "ldpnet"}),
     _family("mobilevlm-v2", "mobilevlm_v2", _MOBILE, when={"mm_projector_type": "ldpnetv2"}),

@@ -110,8 +110,7 @@ def _candidates(name: str, checkpoint: Path | None) -> list[Path]:
 def _from_folder(name: str, folder: Path, kinds: tuple[str, ...]) -> TowerPlace:
     raw = read_json(folder / "config.json")
     model_type = str(raw.get("model_type", ""))
-    family = model_type.partition("_")[0]
-    kind = next((kind for kind in KINDS if kind in (model_type, family)), model_type)
+    kind = next((kind for kind in KINDS if f"{model_type}_".startswith(f"{kind}_")), model_type)
     _check_kind(str(folder), kind, kinds)
     config = {**KINDS[kind].defaults, **(raw.get("vision_config") or raw)}
     preprocessing = folder / "preprocessor_config.json"

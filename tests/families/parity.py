@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from tests.families.checkpoints import BUILDERS
+from tests.families.clips import Clip
 from tests.families.reference import Reference
 from tests.families.served import Answer, Served, encoded, question
 
-__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "images_first", "serving"]
+__all__ = ["CASES", "TOLERANCE", "Case", "Subject", "blocks", "images_first", "serving"]
 
 # Of top-5 log-probabilities, absolute, in float32.
 TOLERANCE = 5e-4
@@ -24,14 +25,24 @@ QUESTION = "What is in the image?"
 
 @dataclass(frozen=True)
 class Case:
-    """A question and its pictures."""
+    """A question, its pictures and its videos.
+
+    `authors` is the text where the authors' script writes more than the question.
+    """
 
     name: str
     images: tuple[bytes, ...] = ()
     text: str = QUESTION
+    videos: tuple[Clip, ...] = ()
+    authors: str = ""
+
+    @property
+    def media(self) -> tuple[bytes, ...]:
+        """What the question is about, in order."""
+        return (*self.images, *self.videos)
 
 
-def _blocks(columns: int, rows: int, pixels: int, seed: int) -> Image.Image:
+def blocks(columns: int, rows: int, pixels: int, seed: int) -> Image.Image:
     """Random colours in blocks: differs everywhere and survives resizing."""
     random = np.random.default_rng(seed)
     colours = random.integers(0, 255, (rows, columns, 3), dtype=np.uint8)
@@ -39,7 +50,7 @@ def _blocks(columns: int, rows: int, pixels: int, seed: int) -> Image.Image:
 
 
 def _see_through() -> Image.Image:
-    image = _blocks(9, 7, 10, 5).convert("RGBA")
+    image = blocks(9, 7, 10, 5).convert("RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     return image
 
@@ -47,20 +58,20 @@ def _see_through() -> Image.Image:
 def _rotated() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
-    return encoded(_blocks(9, 5, 16, 6), "JPEG", quality=90, exif=exif)
+    return encoded(blocks(9, 5, 16, 6), "JPEG", quality=90, exif=exif)
 
 
-_WIDE = encoded(_blocks(9, 5, 11, 1))
-_TALL = encoded(_blocks(4, 12, 7, 2))
+_WIDE = encoded(blocks(9, 5, 11, 1))
+_TALL = encoded(blocks(4, 12, 7, 2))
 CASES = (
     Case("text only", text="Who are you?"),
     Case("odd aspect", (_WIDE,)),
     Case("two images", (_WIDE, _TALL), "Compare the two."),
-    Case("one to five", (encoded(_blocks(3, 15, 9, 3)),)),
+    Case("one to five", (encoded(blocks(3, 15, 9, 3)),)),
     Case("one pixel", (encoded(Image.new("RGB", (1, 1), (200, 30, 90))),)),
-    Case("grayscale", (encoded(_blocks(6, 6, 10, 4).convert("L")),)),
+    Case("grayscale", (encoded(blocks(6, 6, 10, 4).convert("L")),)),
     Case("alpha", (encoded(_see_through()),)),
-    Case("palette", (encoded(_blocks(8, 6, 9, 7).convert("P")),)),
+    Case("palette", (encoded(blocks(8, 6, 9, 7).convert("P")),)),
     Case("turned by EXIF", (_rotated(),)),
 )
 
@@ -90,19 +101,19 @@ class Subject:
 
     def authors_prompt(self, case: Case) -> str:
         """The text that the authors' code would tokenise."""
-        return self.prompt.format(self.write(case.text, len(case.images)))
+        return self.prompt.format(self.write(case.authors or case.text, len(case.media)))
 
     def serve(self, cases: Sequence[Case]) -> list[Answer]:
         """Answers to the cases, in one batch."""
-        return self.served.chat(*(question(case.text, case.images) for case in cases))
+        return self.served.chat(*(question(case.text, case.images, case.videos) for case in cases))
 
     def compare(self, case: Case, answer: Answer) -> float:
         """The largest difference of log-probabilities; fails where ids differ."""
         prompt = self.authors_prompt(case)
-        assert len(answer.prompt) == self.reference.prompt_length(prompt, case.images)
+        assert len(answer.prompt) == self.reference.prompt_length(prompt, case.media)
         first = self.reference.pieces(prompt)[0]
         assert answer.prompt[: len(first)] == first
-        tokens, rows = self.reference.answer(prompt, case.images)
+        tokens, rows = self.reference.answer(prompt, case.media)
         assert answer.tokens == tokens, case.name
         return _difference(answer, rows)
 

@@ -23,10 +23,13 @@ from tests.families.phi_reference import PhiReference
 __all__ = [
     "Reference",
     "State",
+    "best_resolution",
+    "expand2square",
     "load_vision",
     "read_all",
     "read_image_processor",
     "read_tokenizer",
+    "unpad_image",
 ]
 
 State = dict[str, torch.Tensor]
@@ -71,7 +74,7 @@ class Reference:
         self, prompt: str, images: Sequence[bytes] = (), tokens: int = 16
     ) -> tuple[list[int], torch.Tensor]:
         """Greedy tokens and the log-probabilities `[tokens, vocabulary]` they were taken from."""
-        sequence = self._embed(prompt, [self._features(image) for image in images])
+        sequence = self._embed(prompt, self.all_features(images))
         table = self.lm.get_input_embeddings()
         chosen, rows = [], []
         for _ in range(tokens):
@@ -94,7 +97,7 @@ class Reference:
     def prompt_length(self, prompt: str, images: Sequence[bytes] = ()) -> int:
         """Tokens of the prompt, images included."""
         with torch.inference_mode():
-            inside = sum(len(self._features(image)) for image in images)
+            inside = sum(len(features) for features in self.all_features(images))
         return inside + sum(len(piece) for piece in self.pieces(prompt))
 
     def _embed(self, prompt: str, features: list[torch.Tensor]) -> torch.Tensor:
@@ -105,13 +108,17 @@ class Reference:
             parts.append(table(torch.tensor(ids, dtype=torch.long)))
         return torch.cat(parts)[None]
 
+    def all_features(self, images: Sequence[bytes]) -> list[torch.Tensor]:
+        """Tokens of each image of a prompt, `[tokens, hidden]`."""
+        return [self._features(image) for image in images]
+
     def _features(self, image: bytes) -> torch.Tensor:
         picture = ImageOps.exif_transpose(Image.open(io.BytesIO(image))).convert("RGB")
         aspect = self.raw.get("image_aspect_ratio")
         if aspect == "anyres":
             return self._tiled(picture)
         if aspect == "pad":
-            picture = _expand2square(picture, self.pad_colour())
+            picture = expand2square(picture, self.pad_colour())
         return self._project(self.pixels(picture)[None])[0]
 
     def pad_colour(self) -> tuple[int, ...]:
@@ -139,7 +146,7 @@ class Reference:
         """`process_anyres_image`, then the `spatial_unpad` branch of llava_arch.py."""
         edge = self.processor.crop_size["height"]
         grid_points = self.raw["image_grid_pinpoints"]
-        wide, high = _best_resolution(picture.size, grid_points)
+        wide, high = best_resolution(picture.size, grid_points)
         scale_w, scale_h = wide / picture.width, high / picture.height
         if scale_w < scale_h:
             new = (wide, min(math.ceil(picture.height * scale_w), high))
@@ -156,14 +163,14 @@ class Reference:
         side = math.isqrt(rest.shape[1])
         rest = rest.view(high // edge, wide // edge, side, side, -1)
         rest = rest.permute(4, 0, 2, 1, 3).flatten(1, 2).flatten(2, 3)
-        rest = _unpad_image(rest, picture.size)
+        rest = unpad_image(rest, picture.size)
         assert self.newline is not None
         newline = self.newline[:, None, None].expand(*rest.shape[:-1], 1)
         return torch.cat((base, torch.cat((rest, newline), -1).flatten(1, 2).transpose(0, 1)))
 
 
-def _best_resolution(size: tuple[int, int], options: list[list[int]]) -> tuple[int, int]:
-    """`select_best_resolution`."""
+def best_resolution(size: tuple[int, int], options: list[list[int]]) -> tuple[int, int]:
+    """`selectbest_resolution`."""
     best, most, least_waste = (0, 0), 0, math.inf
     for width, height in options:
         scale = min(width / size[0], height / size[1])
@@ -174,7 +181,7 @@ def _best_resolution(size: tuple[int, int], options: list[list[int]]) -> tuple[i
     return best
 
 
-def _unpad_image(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def unpad_image(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """`unpad_image` for `[hidden, rows, columns]`."""
     rows, columns = grid.shape[1:]
     if size[0] / size[1] > columns / rows:
@@ -184,7 +191,7 @@ def _unpad_image(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return grid[:, :, padding : columns - padding]
 
 
-def _expand2square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
+def expand2square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
     """`expand2square`."""
     width, height = picture.size
     if width == height:
@@ -240,6 +247,8 @@ def _language_model(raw: dict[str, Any], state: State) -> Any:
     }
     config = getattr(transformers, f"{kind}Config")(**fields, attn_implementation="eager")
     model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+    if raw.get("tie_word_embeddings"):
+        own.setdefault("lm_head.weight", own["model.embed_tokens.weight"])
     outcome = model.load_state_dict(own, strict=False)
     assert not outcome.unexpected_keys and not outcome.missing_keys, outcome
     return model
@@ -253,15 +262,13 @@ def _tower(folder: Path, state: State, *, siglip: bool) -> Any:
         folder, attn_implementation="eager"
     )
     model = getattr(transformers, f"{kind}VisionModel")(config).eval()
+    # The published tower, and what the checkpoint says instead.
     own = {
+        name: value for name, value in read_all(folder).items() if name.startswith("vision_model.")
+    }
+    own |= {
         name.removeprefix(_TOWER): value for name, value in state.items() if name.startswith(_TOWER)
     }
-    if not own:
-        own = {
-            name: value
-            for name, value in read_all(folder).items()
-            if name.startswith("vision_model.")
-        }
     load_vision(model, own)
     return model
 

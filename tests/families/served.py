@@ -85,11 +85,16 @@ def _answer(output: Any) -> Answer:
     return Answer(list(output.prompt_token_ids), list(completion.token_ids), top, cached)
 
 
-def question(text: str, images: Sequence[bytes] = ()) -> list[dict[str, Any]]:
-    """One user turn: images, then text."""
+def question(
+    text: str, images: Sequence[bytes] = (), videos: Sequence[bytes] = ()
+) -> list[dict[str, Any]]:
+    """One user turn: images, videos, then text."""
     parts: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": {"url": data_url(image)}} for image in images
     ]
+    for video in videos:
+        url = "data:video/mp4;base64," + base64.b64encode(video).decode()
+        parts.append({"type": "video_url", "video_url": {"url": url}})
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
 

@@ -11,11 +11,25 @@ import pytest
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.folders import VISION_TOWER
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
-from sensorium.model_adapters.registry import recognise
+from sensorium.model_adapters.registry import FAMILY_KEY, recognise
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
 from tests.families.test_registry import LLAVA, TINYLLAVA, VILA, config
 
 INSIDE = "model.vision_tower.vision_tower.vision_model."
+
+
+NEXT = {
+    **LLAVA,
+    "image_aspect_ratio": "anyres",
+    "image_grid_pinpoints": "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]",
+    "mm_patch_merge_type": "spatial_unpad",
+}
+ONEVISION = {
+    **config("LlavaQwenForCausalLM", mm_vision_tower="google/siglip-so400m-patch14-384"),
+    "image_aspect_ratio": "anyres_max_9",
+    "image_grid_pinpoints": "(1x1),...,(6x6)",
+    "mm_patch_merge_type": "spatial_unpad",
+}
 
 
 def plan(raw: dict[str, Any], folder: Path | None = None) -> Plan:
@@ -106,16 +120,55 @@ class TestKnownCheckpoints:
         sizes = [(width, height) for width in range(1, 900, 37) for height in range(1, 900, 41)]
         assert all(0 < found.layout().tokens(*size) <= most for size in sizes)
 
-    def next_plan(self) -> Plan:
-        pinpoints = "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]"
-        return plan(
-            {
-                **LLAVA,
-                "image_aspect_ratio": "anyres",
-                "image_grid_pinpoints": pinpoints,
-                "mm_patch_merge_type": "spatial_unpad",
-            }
+    @pytest.mark.parametrize(
+        ("size", "tokens"),
+        [
+            ((384, 384), 729 + 27 * 28),
+            ((768, 768), 729 + 54 * 55),
+            # 6 x 6 tiles are made as large as nine: 81 x 81.
+            ((2304, 2304), 729 + 81 * 82),
+        ],
+    )
+    def test_onevision(self, size: tuple[int, int], tokens: int) -> None:
+        found = plan(ONEVISION)
+        assert found.layout().tokens(*size) == len(found.layout().rows(*size)) == tokens
+        among = found.layout(several=True)
+        assert among.tokens(*size) == len(among.rows(*size)) == 730
+        assert found.frame_layout().tokens(32) == 32 * 196 + 1
+
+    def test_onevision_counts_at_most_the_largest(self) -> None:
+        layout = plan(ONEVISION).layout()
+        most = layout.tokens(*layout.largest())
+        sizes = [(width, height) for width in range(1, 3000, 97) for height in range(1, 3000, 89)]
+        assert all(0 < layout.tokens(*size) <= most for size in sizes)
+
+    def test_llava_video(self) -> None:
+        changes = {
+            "add_time_instruction": True,
+            "force_sample": True,
+            "mm_newline_position": "grid",
+        }
+        found = plan({**ONEVISION, **changes})
+        assert found.video is not None
+        assert (found.video.frames, found.video.sampling, found.video.times) == (
+            64,
+            "uniform",
+            True,
         )
+        # 182 where frames are averaged, 210 where the config says bilinear.
+        assert found.frame_layout().tokens(64) == 64 * 13 * 14
+        bilinear = plan({**ONEVISION, **changes, "mm_spatial_pool_mode": "bilinear"})
+        assert bilinear.frame_layout().tokens(64) == 64 * 14 * 15
+
+    def test_videos_of_llava_next(self) -> None:
+        raw = {**NEXT, "mm_resampler_type": "spatial_pool"}
+        assert plan(raw).frame_layout().tokens(32) == 32 * 144
+        slow_fast = plan({**NEXT, FAMILY_KEY: "slowfast-llava"})
+        assert slow_fast.frame_layout().tokens(50) == 3680
+        assert plan({**NEXT, FAMILY_KEY: "sharegpt4video"}).frame_layout().tokens(16) == 576
+
+    def next_plan(self) -> Plan:
+        return plan(NEXT)
 
 
 def test_a_plan_survives_json() -> None:
@@ -134,6 +187,7 @@ def test_text_fields_are_the_language_models() -> None:
         ({"mm_projector_type": "sva"}, "mm_projector_type"),
         ({"image_aspect_ratio": "highres"}, "image_aspect_ratio"),
         ({"image_aspect_ratio": "anyres"}, "mm_patch_merge_type"),
+        ({"add_faster_video": True}, "add_faster_video"),
         ({"mm_vision_select_layer": -99}, "mm_vision_select_layer"),
         ({"mm_vision_select_feature": "slicefour"}, "mm_vision_select_feature"),
         ({"mm_vision_tower": "someone/odd-tower"}, "someone/odd-tower"),
@@ -172,8 +226,8 @@ class TestTowerPlaces:
             plan(raw, checkpoint)
 
     def test_a_tower_of_another_kind_is_refused(self, tmp_path: Path) -> None:
-        self.tower(tmp_path / "tower", model_type="siglip_vision_model")
-        with pytest.raises(CheckpointError, match="siglip"):
+        self.tower(tmp_path / "tower", model_type="siglip2_vision_model")
+        with pytest.raises(CheckpointError, match="siglip2"):
             plan({**LLAVA, "mm_vision_tower": "tower"}, tmp_path)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sensorium.model_adapters import prompts
+from sensorium.model_adapters import prompts, video_prompts
 from sensorium.model_adapters.prompts import PromptStyle, Turn
 
 USER = (
@@ -35,6 +35,32 @@ def llama_3(*texts: str, end: str, answers: str = "assistant") -> str:
         role = answers if number % 2 else "user"
         written += f"<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|{end}|>"
     return f"{written}<|start_header_id|>{answers}<|end_header_id|>\n\n"
+
+
+SEEN = "\nASSISTANT:\nAnswer: In the video,"
+
+
+def _chatml(*texts: str, system: str = "You are a helpful assistant.") -> str:
+    turns = [("system", system), *zip(("user", "assistant") * 2 + ("user",), texts, strict=False)]
+    written = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in turns)
+    return f"{written}<|im_start|>assistant\n"
+
+
+def _seen_34b(*texts: str, system: str = "Answer the question.") -> str:
+    written = f"<|im_start|>system\n {system} <|im_end|>\n"
+    for at, text in enumerate(texts):
+        if at % 2:
+            written += f"<|im_start|>assistant\nAnswer: In the video,{text}<|im_end|>\n"
+        else:
+            written += f"<|im_start|>user\n {text} <|im_end|>\n"
+    return f"{written}<|im_start|>assistant\nAnswer: In the video,"
+
+
+def _llama_3(system: str, *texts: str) -> str:
+    turns = [("system", system), *zip(("user", "assistant") * 2 + ("user",), texts, strict=False)]
+    form = "<|start_header_id|>{}<|end_header_id|>\n\n{}<|eot_id|>"
+    written = "".join(form.format(role, text) for role, text in turns)
+    return f"<|begin_of_text|>{written}<|start_header_id|>assistant<|end_header_id|>\n\n"
 
 
 # (style, what one turn is, what three turns are, what one turn with the system text S is)
@@ -139,6 +165,30 @@ WRITTEN = [
         "Assistant: A2<｜end▁of▁sentence｜>User: Q3\n\nAssistant:",
         "S\n\nUser: Q1\n\nAssistant:",
     ),
+    (
+        prompts.QWEN_1_5,
+        _chatml("Q1"),
+        _chatml("Q1", "A1", "Q2", "A2", "Q3"),
+        _chatml("Q1", system="S"),
+    ),
+    (
+        prompts.LLAMA_3,
+        _llama_3(LLAMA, "Q1"),
+        _llama_3(LLAMA, "Q1", "A1", "Q2", "A2", "Q3"),
+        _llama_3("S", "Q1"),
+    ),
+    (
+        video_prompts.IMAGE_SEQ_V3,
+        f"USER: Q1 {SEEN}",
+        f"USER: Q1 {SEEN}A1</s>USER: Q2 {SEEN}A2</s>USER: Q3 {SEEN}",
+        f"SUSER: Q1 {SEEN}",
+    ),
+    (
+        video_prompts.IMAGE_SEQ_34B_V3,
+        _seen_34b("Q1"),
+        _seen_34b("Q1", "A1", "Q2", "A2", "Q3"),
+        _seen_34b("Q1", system="S"),
+    ),
 ]
 IDS = [entry[0].name for entry in WRITTEN]
 
@@ -233,4 +283,36 @@ def test_a_conversation_cannot_leave_its_marks() -> None:
 
 def test_styles_are_found_by_name() -> None:
     assert prompts.STYLES["llava_v0"] is prompts.LLAVA_V0
-    assert set(prompts.STYLES) >= {style.name for style, *_ in WRITTEN}
+    # Those that only suit a way of reading videos go with their families alone.
+    named = {style.name for style, *_ in WRITTEN if style.video == "{video}\n"}
+    assert set(prompts.STYLES) >= named
+
+
+def test_images_of_one_question_are_joined_as_the_style_says() -> None:
+    style = replace(prompts.QWEN_1_5, next_image="{image} ")
+    turns: list[Turn] = [("user", "<image>\n<image>\n<image>\nQ1"), ("user", "<image>\nQ2")]
+    text = style.render(turns, generate=False)
+    assert "user\n<image> <image> <image>\nQ1<" in text
+    assert "user\n<image>\nQ2<" in text
+    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
+    templated = _by_template(style, marked).replace(prompts.IMAGE_MARK, "<image>")
+    assert templated == style.render(turns)
+
+
+@pytest.mark.parametrize(
+    ("style", "written"),
+    [
+        (prompts.QWEN_1_5, "user\n<video>\nQ1<|im_end|>"),
+        (
+            video_prompts.IMAGE_SEQ_V3,
+            "USER: <video>\nThe input consists of a sequence of",
+        ),
+        (video_prompts.SHAREGPT4VIDEO, "throughout the frames.Q1<|eot_id|>"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_video_is_written_as_the_style_says(style: PromptStyle, written: str) -> None:
+    text = style.render([("user", "<video>\nQ1")])
+    assert written in text
+    templated = _by_template(style, [("user", f"{prompts.VIDEO_MARK}\nQ1")])
+    assert templated.replace(prompts.VIDEO_MARK, "<video>") == text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
-from sensorium.model_adapters.registry import Entry, Registry, families, recognise
+from sensorium.model_adapters.registry import FAMILY_KEY, Entry, Registry, families, recognise
 
 LLAVA: dict[str, Any] = {
     "architectures": ["LlavaLlamaForCausalLM"],
@@ -57,6 +57,19 @@ def deepseek(tower: str) -> dict[str, Any]:
     }
 
 
+POOLED = {"mm_resampler_type": "spatial_pool", "mm_spatial_pool_mode": "average"}
+SIGLIP = "google/siglip-so400m-patch14-384"
+
+
+def anyres(architecture: str, **changes: Any) -> dict[str, Any]:
+    return config(architecture, image_aspect_ratio="anyres", **changes)
+
+
+def onevision(**changes: Any) -> dict[str, Any]:
+    raw = config("LlavaQwenForCausalLM", image_aspect_ratio="anyres_max_9", mm_vision_tower=SIGLIP)
+    return {**raw, **changes}
+
+
 @pytest.mark.parametrize(
     ("raw", "family", "language_model"),
     [
@@ -67,6 +80,32 @@ def deepseek(tower: str) -> dict[str, Any]:
         (config("LlavaLlamaForCausalLM", image_aspect_ratio="anyres"), "llava-next", "llama"),
         (config("LlavaMistralForCausalLM", image_aspect_ratio="anyres"), "llava-next", "mistral"),
         (config("LlavaLlamaForCausalLM", mm_projector_type="mlp2x_gelu_Norm"), "yi-vl", "llama"),
+        (anyres("LlavaLlamaForCausalLM", vocab_size=64000), "llava-next-34b", "llama"),
+        (anyres("LlavaLlamaForCausalLM", vocab_size=128256), "llava-next-llama3", "llama"),
+        (anyres("LlavaQwenForCausalLM"), "llava-next-qwen", "qwen2"),
+        (anyres("LlavaLlamaForCausalLM", **POOLED), "llava-next-video", "llama"),
+        (anyres("LlavaMistralForCausalLM", **POOLED), "llava-next-video", "mistral"),
+        (
+            anyres("LlavaLlamaForCausalLM", vocab_size=64000, **POOLED),
+            "llava-next-video-34b",
+            "llama",
+        ),
+        (anyres("LlavaQwenForCausalLM", **POOLED), "llava-next-video-qwen", "qwen2"),
+        (anyres("LlavaQwenForCausalLM", mm_vision_tower=SIGLIP), "llava-interleave", "qwen2"),
+        (onevision(), "llava-onevision", "qwen2"),
+        (onevision(architectures=["Qwen2ForCausalLM"]), "llava-onevision", "qwen2"),
+        (onevision(add_time_instruction=False), "llava-onevision", "qwen2"),
+        (onevision(add_time_instruction=True), "llava-video", "qwen2"),
+        (
+            anyres("LlavaLlamaForCausalLM", **{FAMILY_KEY: "slowfast-llava"}),
+            "slowfast-llava",
+            "llama",
+        ),
+        (
+            anyres("LlavaLlamaForCausalLM", **{FAMILY_KEY: "sharegpt4video"}),
+            "sharegpt4video",
+            "llama",
+        ),
         (config("MobileLlamaForCausalLM", mm_projector_type="ldpnet"), "mobilevlm", "llama"),
         (config("MobileLlamaForCausalLM", mm_projector_type="ldpnetv2"), "mobilevlm-v2", "llama"),
         (config("BunnyQwenForCausalLM"), "bunny", "qwen2"),
@@ -162,3 +201,12 @@ def test_every_entry_loads_and_agrees_with_its_spec() -> None:
         assert spec.name == entry.name
         assert spec.read or set(entry.architectures) <= set(spec.language_models)
         assert "" in spec.prompts
+
+
+def test_a_family_that_is_chosen_must_exist() -> None:
+    with pytest.raises(UnknownFamilyError, match="slowfast-llava"):
+        recognise({**LLAVA, FAMILY_KEY: "slowfastllava"})
+
+
+def test_a_text_model_of_the_same_name_is_not_taken() -> None:
+    assert recognise({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 __all__ = [
     "CLIP_PREPROCESSING",
     "clip_tower",
+    "corpus",
     "draw",
     "draw_shapes",
     "draw_weights",
@@ -185,14 +186,22 @@ def siglip_tower(folder: Path, seed: int, *, weights: bool = True, image_size: i
     return {name: value for name, value in state.items() if name.startswith("vision_model.")}
 
 
-def llama_tokenizer(folder: Path, *, legacy: bool, bos: bool = True) -> None:
-    """A sentencepiece model trained here, with the settings of Llama's."""
+def corpus() -> str:
+    """The text that tokenizers are trained on."""
+    return _CORPUS.read_text(encoding="utf-8") + _WORDS * 20
+
+
+def llama_tokenizer(
+    folder: Path, *, legacy: bool, bos: bool = True, symbols: Sequence[str] = ()
+) -> None:
+    """A sentencepiece model trained here, with the settings of Llama's; it defines `symbols`."""
     import sentencepiece
 
-    corpus = folder / "corpus.txt"
-    corpus.write_text(_CORPUS.read_text(encoding="utf-8") + _WORDS * 20, encoding="utf-8")
+    text = folder / "corpus.txt"
+    text.write_text(corpus(), encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus),
+        input=str(text),
+        user_defined_symbols=list(symbols),
         model_prefix=str(folder / "tokenizer"),
         vocab_size=640,
         model_type="bpe",
@@ -207,7 +216,7 @@ def llama_tokenizer(folder: Path, *, legacy: bool, bos: bool = True) -> None:
         split_digits=True,
         minloglevel=2,
     )
-    corpus.unlink()
+    text.unlink()
     (folder / "tokenizer.vocab").unlink()
     special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
     write_json(
@@ -243,8 +252,7 @@ def qwen_tokenizer(folder: Path, bos: str | None = None, special: tuple[str, ...
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    text = _CORPUS.read_text(encoding="utf-8") + _WORDS * 20
-    tokenizer.train_from_iterator(text.splitlines(), trainer)
+    tokenizer.train_from_iterator(corpus().splitlines(), trainer)
     end = "<|endoftext|>"
     if bos:
         tokenizer.post_processor = processors.TemplateProcessing(

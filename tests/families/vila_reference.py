@@ -25,7 +25,7 @@ from tests.families.reference import (
     read_tokenizer,
 )
 
-__all__ = ["VilaReference"]
+__all__ = ["InternVit", "VilaReference", "downsampled"]
 
 
 class VilaReference(Reference):
@@ -43,7 +43,7 @@ class VilaReference(Reference):
         self.lm.resize_token_embeddings(len(self.tokenizer))
         state = read_all(checkpoint / "vision_tower")
         if self.intern:
-            self.tower = _InternVit(vision, state)
+            self.tower = InternVit(vision, state)
         else:
             self.tower = _siglip(vision, state)
             self.processor = read_image_processor(checkpoint / "vision_tower", siglip=True)
@@ -94,18 +94,20 @@ class VilaReference(Reference):
         return sorted(int(scale) for scale in self.config["s2_scales"].split(","))
 
     def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        """`mlp_downsample`: `flat_square`, a norm, two layers."""
-        x = _flat_square(self.see(pixels)[0])
-        state = self.projector
-        x = functional.layer_norm(
-            x, x.shape[-1:], state["layers.1.weight"], state["layers.1.bias"], 1e-5
-        )
-        x = functional.linear(x, state["layers.2.weight"], state["layers.2.bias"])
-        x = functional.linear(functional.gelu(x), state["layers.4.weight"], state["layers.4.bias"])
-        return x[None]
+        """`mlp_downsample`."""
+        named = {name.removeprefix("layers."): value for name, value in self.projector.items()}
+        return downsampled(named, self.see(pixels))
 
 
-def _flat_square(rows: torch.Tensor) -> torch.Tensor:
+def downsampled(state: State, rows: torch.Tensor) -> torch.Tensor:
+    """`flat_square`, a norm, two layers: `[1, rows, width]` to `[1, tokens, out]`."""
+    x = flat_square(rows[0])
+    x = functional.layer_norm(x, x.shape[-1:], state["1.weight"], state["1.bias"], 1e-5)
+    x = functional.linear(x, state["2.weight"], state["2.bias"])
+    return functional.linear(functional.gelu(x), state["4.weight"], state["4.bias"])[None]
+
+
+def flat_square(rows: torch.Tensor) -> torch.Tensor:
     """Blocks of two by two features, the first column of blocks before the second."""
     edge = int(rows.shape[0] ** 0.5)
     even = edge + edge % 2
@@ -141,7 +143,7 @@ class _Hidden:
         self.hidden_states = hidden_states
 
 
-class _InternVit:
+class InternVit:
     """`InternVisionModel` in plain torch."""
 
     def __init__(self, config: dict[str, Any], state: State) -> None:

@@ -6,16 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.families import tiny
-from tests.families.checkpoints.base import TOWER_WIDTH, llava_config, mlp_projector, small_llama
+from tests.families.checkpoints.base import (
+    TOWER_WIDTH,
+    State,
+    llava_config,
+    mlp_projector,
+    small_llama,
+)
 
-__all__ = ["BUILDERS"]
+__all__ = ["BUILDERS", "convnext_tower"]
 
 
-def convllava(folder: Path) -> None:
-    """Five stages of a ConvNeXt inside; of the tower's folder only the configs."""
+def convnext_tower(tower: Path, seed: int) -> State:
+    """A ConvNeXt of five stages; its tensors, and in its folder only the configs."""
     from transformers import ConvNextConfig, ConvNextModel
 
-    tower = folder.parent / "convnext-tiny-401"
     tower.mkdir()
     config = ConvNextConfig(
         depths=[1, 1, 2, 1, 1],
@@ -35,7 +40,12 @@ def convllava(folder: Path) -> None:
             "crop_size": {"height": 192, "width": 192},
         },
     )
-    vision = tiny.draw_weights(ConvNextModel(config), 402)
+    return tiny.draw_weights(ConvNextModel(config), seed)
+
+
+def convllava(folder: Path) -> None:
+    """The tower inside, trained."""
+    vision = convnext_tower(folder.parent / "convnext-tiny-401", 402)
     llama, state = small_llama(403)
     tiny.save_bin(folder, {**state, **mlp_projector(404), **tiny.image_tensors(vision)})
     changes = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,19 @@ from tests.families.checkpoints.base import (
     small_llama,
     trained_tower,
 )
+from tests.families.tokenizers import llama_3_tokenizer, yi_tokenizer
 
 __all__ = ["BUILDERS"]
 
 
-def _next(folder: Path, seed: int, config: Any, state: State, **changes: Any) -> None:
+def _next(
+    folder: Path,
+    seed: int,
+    config: Any,
+    state: State,
+    tokenizer: Callable[[Path], Any] | None = None,
+    **changes: Any,
+) -> None:
     """LLaVA-1.6's parts: the tower inside, the newline vector, tiles of 56 pixels."""
     vision = tiny.clip_tower(folder.parent / f"clip-tiny-{folder.name}", seed)
     state = {**state, **mlp_projector(seed + 1), **tiny.image_tensors(trained_tower(vision, seed))}
@@ -35,8 +44,35 @@ def _next(folder: Path, seed: int, config: Any, state: State, **changes: Any) ->
         tokenizer_model_max_length=4096,
         unfreeze_mm_vision_tower=True,
     )
-    tiny.write_json(folder / "config.json", flat)
-    tiny.llama_tokenizer(folder, legacy=False)
+    tiny.write_json(folder / "config.json", {**flat, **changes})
+    (tokenizer or functools.partial(tiny.llama_tokenizer, legacy=False))(folder)
+
+
+def llava_next_34b(folder: Path) -> None:
+    """LLaVA-1.6 on Yi: the vocabulary of 64,000 tells it, its tokenizer is sentencepiece's."""
+    config, state = small_llama(102, key_value_heads=2, vocabulary=64000)
+    changes = {"vocab_size": 64000, "eos_token_id": 4, "rope_theta": 5000000.0}
+    _next(folder, 101, config, state, yi_tokenizer, **changes)
+
+
+def llava_next_llama3(folder: Path) -> None:
+    """LLaVA-NeXT on Llama-3."""
+    config, state = small_llama(112, key_value_heads=2, vocabulary=128256)
+    changes = {"bos_token_id": 0, "eos_token_id": 1, "rope_theta": 500000.0}
+    changes = {**changes, "vocab_size": 128256, "model_type": "llava_llama"}
+    _next(folder, 111, config, state, llama_3_tokenizer, **changes)
+
+
+def llava_next_video(folder: Path) -> None:
+    """LLaVA-NeXT-Video on Vicuna: training wrote how frames are pooled."""
+    config, state = small_llama(122)
+    changes = {
+        "mm_resampler_type": "spatial_pool",
+        "mm_spatial_pool_mode": "average",
+        "mm_spatial_pool_out_channels": 64,
+        "mm_spatial_pool_stride": 2,
+    }
+    _next(folder, 121, config, state, **changes)
 
 
 def llava_next(folder: Path) -> None:
@@ -71,4 +107,7 @@ def llava_next_mistral(folder: Path) -> None:
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "llava-next": llava_next,
     "llava-next-mistral": llava_next_mistral,
+    "llava-next-34b": llava_next_34b,
+    "llava-next-llama3": llava_next_llama3,
+    "llava-next-video": llava_next_video,
 }

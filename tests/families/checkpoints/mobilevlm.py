@@ -11,10 +11,10 @@ import torch
 from tests.families import tiny
 from tests.families.checkpoints.base import TOWER_WIDTH, WIDTH, State, llava_config, small_llama
 
-__all__ = ["BUILDERS"]
+__all__ = ["BUILDERS", "ldp_projector"]
 
 
-def _ldp_projector(seed: int) -> State:
+def ldp_projector(seed: int) -> State:
     """MobileVLM's LDP block: a mlp, then two depthwise blocks with squeeze and excitation."""
     name, half = "model.mm_projector.model", WIDTH // 4
     shapes: dict[str, tuple[int, ...]] = {
@@ -53,7 +53,7 @@ def mobilevlm(folder: Path) -> None:
     tiny.clip_tower(folder.parent / "clip-tiny-mobile", 41)
     strays = tiny.image_tensors(tiny.clip_tower(None, 99))
     config, state = small_llama(42)
-    tiny.save_bin(folder, {**state, **_ldp_projector(43), **strays})
+    tiny.save_bin(folder, {**state, **ldp_projector(43), **strays})
     changes: dict[str, Any] = {
         "architectures": ["MobileLlamaForCausalLM"],
         "model_type": "mobilevlm",

@@ -9,10 +9,57 @@ from typing import Any
 from tests.families import tiny
 from tests.families.checkpoints.base import TOWER_WIDTH, WIDTH, State, small_llama, small_sizes
 
-__all__ = ["BUILDERS"]
+__all__ = ["BUILDERS", "INTERN_VIT", "intern_tensors"]
 
-_PART = {"torch_dtype": "float32", "transformers_version": "4.36.2"}
-_INTERN = {
+# What transformers 4.36 writes into every config that lies inside another.
+_PART: dict[str, Any] = {
+    "_name_or_path": "./vlm/llm",
+    "add_cross_attention": False,
+    "bad_words_ids": None,
+    "chunk_size_feed_forward": 0,
+    "cross_attention_hidden_size": None,
+    "decoder_start_token_id": None,
+    "diversity_penalty": 0.0,
+    "do_sample": False,
+    "early_stopping": False,
+    "finetuning_task": None,
+    "forced_eos_token_id": None,
+    "id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+    "is_decoder": False,
+    "is_encoder_decoder": False,
+    "label2id": {"LABEL_0": 0, "LABEL_1": 1},
+    "length_penalty": 1.0,
+    "max_length": 20,
+    "min_length": 0,
+    "no_repeat_ngram_size": 0,
+    "num_beam_groups": 1,
+    "num_beams": 1,
+    "num_return_sequences": 1,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "output_scores": False,
+    "prefix": None,
+    "problem_type": None,
+    "pruned_heads": {},
+    "remove_invalid_values": False,
+    "repetition_penalty": 1.0,
+    "return_dict": True,
+    "return_dict_in_generate": False,
+    "sep_token_id": None,
+    "suppress_tokens": None,
+    "task_specific_params": None,
+    "temperature": 1.0,
+    "tf_legacy_loss": False,
+    "tie_encoder_decoder": False,
+    "tokenizer_class": None,
+    "top_k": 50,
+    "top_p": 1.0,
+    "torch_dtype": "float32",
+    "torchscript": False,
+    "typical_p": 1.0,
+    "use_bfloat16": False,
+}
+INTERN_VIT = {
     "architectures": ["InternVisionModel"],
     "drop_path_rate": 0.0,
     "hidden_act": "gelu",
@@ -129,7 +176,7 @@ def vila_llama_3(folder: Path) -> None:
     tiny.qwen_tokenizer(folder / "llm", bos="<|begin_of_text|>", special=special)
 
 
-def _intern_tensors(seed: int) -> State:
+def intern_tensors(seed: int) -> State:
     """InternViT's tensors; gains of layers as large as training makes them."""
     width, wide = TOWER_WIDTH, 128
     shapes: dict[str, tuple[int, ...]] = {
@@ -164,8 +211,8 @@ def _intern_tensors(seed: int) -> State:
 def vila_40b(folder: Path) -> None:
     """40b: InternViT in two shards, ChatML, no BOS."""
     changes = {"mm_vision_select_feature": "patch", "mm_vision_select_layer": -1}
-    _vila(folder, _llama(341), _INTERN, **changes)
-    tiny.save_bin(folder / "vision_tower", _intern_tensors(3420))
+    _vila(folder, _llama(341), INTERN_VIT, **changes)
+    tiny.save_bin(folder / "vision_tower", intern_tensors(3420))
     tiny.llama_tokenizer(folder / "llm", legacy=True, bos=False)
 
 

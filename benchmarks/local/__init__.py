@@ -1,0 +1,1 @@
+"""Measurements without a server: media on their way to pixels, and the engine alone."""

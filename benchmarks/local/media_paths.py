@@ -1,0 +1,102 @@
+"""From the bytes of a picture to what a model takes: Pillow, Hugging Face, vLLM.
+
+vLLM's classes used here, of release 0.32: `MediaConnector.fetch_image`,
+`MULTIMODAL_REGISTRY.create_processor`, and on the processor `info.parse_mm_data`,
+`info.get_hf_processor` and `dummy_inputs.get_dummy_text`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from sensorium.benchmarks.workload.media import MediaFile
+from sensorium.benchmarks.workload.photos import draw_photo, encode_photo
+from sensorium.serving.errors import UserError
+
+__all__ = ["Cost", "measure", "model_paths"]
+
+Path = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a path costs for pictures of one size and format, a picture.
+
+    CPU seconds are those of all threads of the process, so a busy machine does not lengthen them.
+    """
+
+    path: str
+    size: tuple[int, int]
+    kind: str
+    cpu_seconds: float
+    seconds: float
+
+    @property
+    def images_per_core_second(self) -> float:
+        """How many a core brings through in a second."""
+        return 1 / self.cpu_seconds if self.cpu_seconds else 0.0
+
+
+def decode(url: str) -> Image.Image:
+    """Base64 and the file's own compression, to RGB, with Pillow."""
+    content = base64.b64decode(url.partition(",")[2])
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+def model_paths(model: str) -> dict[str, Path]:
+    """The paths by name: `decode` alone, then with the model's Hugging Face processor and vLLM's.
+
+    Sensorium's server takes vLLM's path, with a fetcher of its own for URLs. Raises UserError for a
+    model that takes no images.
+    """
+    import torch
+    from vllm.config import ModelConfig
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+    from vllm.multimodal.media import MediaConnector
+    from vllm.plugins import load_general_plugins
+
+    torch.set_num_threads(1)
+    load_general_plugins()
+    config = ModelConfig(model=model)
+    if not config.is_multimodal_model:
+        raise UserError(f"{model} takes no images")
+    processor = MULTIMODAL_REGISTRY.create_processor(config)
+    prompt = processor.dummy_inputs.get_dummy_text({"image": 1})
+    connector = MediaConnector()
+    hugging_face = processor.info.get_hf_processor()
+    images = getattr(hugging_face, "image_processor", hugging_face)
+
+    def vllm(url: str) -> object:
+        items = processor.info.parse_mm_data({"image": [connector.fetch_image(url)]})
+        return processor(prompt, items)
+
+    return {
+        "decode": decode,
+        "Hugging Face": lambda url: images(images=decode(url), return_tensors="pt"),
+        "vLLM": vllm,
+    }
+
+
+def measure(
+    name: str, path: Path, size: tuple[int, int], kind: str, *, count: int, seed: int = 0
+) -> Cost:
+    """Bring `count` different pictures through the path, after two that do not count."""
+    files = [encode_photo(draw_photo(size, f"{seed}/{i}"), kind) for i in range(count + 2)]
+    urls = [_data_url(file) for file in files]
+    for url in urls[:2]:
+        path(url)
+    began, cpu = time.perf_counter(), time.process_time()
+    for url in urls[2:]:
+        path(url)
+    used, took = time.process_time() - cpu, time.perf_counter() - began
+    return Cost(name, size, kind, used / count, took / count)
+
+
+def _data_url(file: MediaFile) -> str:
+    return f"data:{file.media_type};base64,{base64.b64encode(file.content).decode('ascii')}"

@@ -1,0 +1,47 @@
+"""Conversation styles that write a sentence of their own about a video.
+
+Facts: apple/ml-slowfast-llava, prompt.py; ShareGPT4Omni/ShareGPT4Video, run.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sensorium.model_adapters.prompts import LLAMA_3, PromptStyle
+
+__all__ = ["IMAGE_SEQ_34B_V3", "IMAGE_SEQ_V3", "SHAREGPT4VIDEO"]
+
+_FRAMES = (
+    "The input consists of a sequence of key frames from a video. Answer concisely with overall "
+    "content and context of the video, highlighting any significant events, characters, or objects "
+    "that appear throughout the video. Question: "
+)
+IMAGE_SEQ_V3 = PromptStyle(
+    name="image_seq_v3",
+    system="",
+    user="USER: {text} \n",
+    assistant="ASSISTANT:\nAnswer: In the video,{text}</s>",
+    generation="ASSISTANT:\nAnswer: In the video,",
+    video="{video}\n" + _FRAMES,
+)
+IMAGE_SEQ_34B_V3 = PromptStyle(
+    name="image_seq_34b_v3",
+    system="Answer the question.",
+    system_format="<|im_start|>system\n {system} <|im_end|>\n",
+    user="<|im_start|>user\n {text} <|im_end|>\n",
+    assistant="<|im_start|>assistant\nAnswer: In the video,{text}<|im_end|>\n",
+    generation="<|im_start|>assistant\nAnswer: In the video,",
+    video="{video}\n" + _FRAMES,
+    stops=("<|im_end|>",),
+)
+SHAREGPT4VIDEO = replace(
+    LLAMA_3,
+    name="sharegpt4video",
+    strip=False,
+    video=(
+        "{video}\nThe provided image arranges keyframes from a video in a grid view, "
+        "keyframes are separated with white bands. Answer concisely with overall content "
+        "and context of the video, highlighting any significant events, characters, or "
+        "objects that appear throughout the frames."
+    ),
+)

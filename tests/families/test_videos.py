@@ -1,0 +1,65 @@
+"""Which frames of a video are taken, and where their features go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sensorium.model_adapters.layouts import NEWLINE
+from sensorium.model_adapters.videos import SAMPLERS, FrameLayout, Newline, Video
+
+
+@pytest.mark.parametrize(
+    ("rule", "total", "frames", "fps", "chosen"),
+    [
+        ("uniform", 9, 3, 5.0, [0, 4, 8]),
+        ("uniform", 2, 4, 5.0, [0, 0, 0, 1]),
+        ("per_second", 12, 32, 2.9, [0, 3, 6, 9]),
+        ("per_second", 12, 3, 2.9, [0, 5, 11]),
+        ("per_second", 4, 32, 0.2, [0, 1, 2, 3]),
+        ("middles", 11, 2, 5.0, [2, 7]),
+        ("middles", 2, 50, 5.0, [0, 0]),
+        ("middles", 1, 50, 5.0, [0]),
+        ("rounded_middles", 17, 4, 5.0, [2, 6, 10, 14]),
+        ("strides", 35, 16, 5.0, list(range(0, 32, 2))),
+        ("strides", 3, 16, 5.0, [0, 1, 2]),
+    ],
+)
+def test_samplers(rule: str, total: int, frames: int, fps: float, chosen: list[int]) -> None:
+    assert SAMPLERS[rule](total, frames, fps) == chosen
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 10, 99])
+@pytest.mark.parametrize("rule", SAMPLERS)
+def test_a_sampler_names_frames_that_are_there(rule: str, total: int) -> None:
+    chosen = SAMPLERS[rule](total, 16, 24.0)
+    assert 0 < len(chosen) <= 16
+    assert chosen == sorted(chosen)
+    assert 0 <= chosen[0] <= chosen[-1] < total
+
+
+@pytest.mark.parametrize(
+    ("newline", "tokens", "ends"),
+    [
+        ("no_token", 2 * 4, []),
+        ("one_token", 2 * 4 + 1, [8]),
+        ("frame", 2 * 5, [4, 9]),
+        ("grid", 2 * 6, [2, 5, 8, 11]),
+    ],
+)
+def test_newlines(newline: Newline, tokens: int, ends: list[int]) -> None:
+    layout = FrameLayout(5, Video(frames=2, pool="average", newline=newline))
+    arrangement = layout.arrange(2)
+    assert layout.tokens(2) == len(arrangement.rows) == tokens
+    assert np.flatnonzero(arrangement.rows == NEWLINE).tolist() == ends
+    kept = arrangement.rows[arrangement.rows != NEWLINE]
+    assert kept.tolist() == list(range(50, 58))
+
+
+def test_slow_frames_are_those_of_the_authors() -> None:
+    torch = pytest.importorskip("torch", reason="an engine extra brings it")
+    layout = FrameLayout(4, Video(frames=50, reducer="slow_fast"))
+    for frames in range(1, 51):
+        slow = layout.arrange(frames).pools[0].rows.reshape(10, 16)[:, 0] // 16
+        expected = torch.linspace(0, frames, 11).to(torch.int32).tolist()[:10]
+        assert slow.tolist() == expected
