@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sensorium.model_adapters.ct2.reader import CT2Error, read_model
-from sensorium.model_adapters.ct2.whisper import WhisperDimensions, whisper_weights
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.tensor_files import StoredTensor, read_torch_structure
+from sensorium.model_adapters.whisper.facts import WhisperDimensions
 from sensorium.model_adapters.whisper.openai import dimensions_of
 from sensorium.model_adapters.whisper.vocabulary_files import find_tokenizer, is_multilingual
 
@@ -122,6 +121,9 @@ def _openai(path: Path) -> WhisperCheckpoint:
 
 
 def _ctranslate2(folder: Path) -> WhisperCheckpoint:
+    from sensorium.model_adapters.ct2.reader import CT2Error, read_model
+    from sensorium.model_adapters.ct2.whisper import whisper_weights
+
     data = (folder / "model.bin").read_bytes()
     try:
         sizes = whisper_weights(read_model(data)).dimensions

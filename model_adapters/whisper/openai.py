@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sensorium.model_adapters.ct2.huggingface import checkpoint_files
-from sensorium.model_adapters.ct2.safetensors_writer import write_safetensors
-from sensorium.model_adapters.ct2.whisper import WhisperDimensions
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.whisper.facts import WhisperDimensions
 from sensorium.model_adapters.whisper.vocabulary_files import find_tokenizer
 
 __all__ = ["convert_openai", "dimensions_of", "huggingface_name"]
@@ -83,6 +81,9 @@ def convert_openai(path: Path, target: Path) -> None:
     Raises CheckpointError before anything is written.
     """
     import torch
+
+    from sensorium.model_adapters.ct2.huggingface import checkpoint_files
+    from sensorium.model_adapters.ct2.safetensors_writer import write_safetensors
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sensorium.model_adapters import store
-from sensorium.model_adapters.ct2.convert import convert_folder
-from sensorium.model_adapters.ct2.reader import CT2Error
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.whisper.layouts import (
     CTRANSLATE2,
@@ -46,6 +44,9 @@ def loadable(source: str) -> str:
 
 
 def _writer(kind: str, path: Path, original: Path) -> Callable[[Path], None]:
+    from sensorium.model_adapters.ct2.convert import convert_folder
+    from sensorium.model_adapters.ct2.reader import CT2Error
+
     def write(folder: Path) -> None:
         try:
             if kind == CTRANSLATE2:

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sensorium.model_adapters.ct2.huggingface import TIMESTAMPS
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.store import models_directory
+from sensorium.model_adapters.whisper.facts import TIMESTAMPS
 from sensorium.model_adapters.whisper.languages import LANGUAGES
 
 __all__ = ["find_tokenizer", "is_multilingual"]
