@@ -23,6 +23,7 @@ from sensorium.serving.speech.transcriber import Transcriber
 from sensorium.serving.speech.whisper import Whisper
 from sensorium.serving.speech.window import Window
 from sensorium.serving.testing.fake_model import FakeModel
+from tests.conformance.description import find_description, load_description
 from tests.kit.scripted_speech import Line, ScriptedSpeech, tiny_facts
 
 PATH = "/v1/audio/transcriptions"
@@ -252,3 +253,25 @@ async def leave_after(served: Served, ready: asyncio.Event) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in request.headers.items()]
     scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
     await served.app({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)
+
+
+@pytest.mark.parametrize("kind", ["json", "verbose_json", "stream"])
+@pytest.mark.parametrize("path", [PATH, "/v1/audio/translations"])
+async def test_answers_fit_openai_s_description(served: Served, path: str, kind: str) -> None:
+    found = find_description()
+    if found is None:
+        pytest.skip("OpenAI's API description is not on this machine")
+    description = load_description(found)
+    fields: dict[str, Any] = {"stream": "true"} if kind == "stream" else {"response_format": kind}
+    if path == PATH:
+        fields["timestamp_granularities[]"] = ["word", "segment"]
+        if kind != "verbose_json":
+            fields["include[]"] = "logprobs"
+    answer = await served.ask(path=path, **fields)
+    if kind != "stream":
+        assert description.faults_of_answer(path.removeprefix("/v1"), answer.json()) is None
+        return
+    for line in filter(None, answer.text.split("\n\n")):
+        event = json.loads(line.removeprefix("data: "))
+        fault = description.faults_of_event("CreateTranscriptionResponseStreamEvent", event)
+        assert fault is None
