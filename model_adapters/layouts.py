@@ -32,6 +32,7 @@ __all__ = [
     "Pool",
     "PoolMode",
     "SquareLayout",
+    "ViewsLayout",
     "arrange",
 ]
 
@@ -39,6 +40,8 @@ __all__ = [
 NEWLINE = -1
 # How many times more than `at_most` tiles a picture must be, along an edge, to be made smaller.
 _CLEARLY_MORE = 1.1
+# Pictures with both edges below this are seen in one square by a `ViewsLayout`.
+_SMALL = 512
 # `bilinear` and `adaptive` (average) resize to a shape; `average` and `max` have a window.
 PoolMode = Literal["bilinear", "adaptive", "average", "max"]
 
@@ -130,6 +133,39 @@ class SquareLayout:
     def largest(self) -> tuple[int, int]:
         """Any size is as good as the tower's."""
         return self.size, self.size
+
+
+@dataclass(frozen=True)
+class ViewsLayout(SquareLayout):
+    """A picture as a grid of squares that become one square's features, of the whole and of parts.
+
+    vikhyat/moondream, moondream/vision_encoder.py of 2024-05-20 (`VisionEncoder.preprocess`): which
+    of four grids, by shape first and then by size, small pictures always one square.
+    """
+
+    def tiles(self, width: int, height: int) -> tuple[int, int]:
+        """Squares across and down."""
+        if max(width, height) < _SMALL:
+            return 1, 1
+        edge = self.size
+
+        def distance(grid: tuple[int, int]) -> tuple[float, int]:
+            down, across = grid
+            # As the authors have it: rows are compared with the width, columns with the height.
+            apart = abs(down * edge - width) + abs(across * edge - height)
+            return abs(across / down - width / height), apart
+
+        down, across = min(((1, 1), (1, 2), (2, 1), (2, 2)), key=distance)
+        return across, down
+
+    def squares(self, width: int, height: int) -> int:
+        """All squares of the grid."""
+        across, down = self.tiles(width, height)
+        return across * down
+
+    def joined(self) -> SquareLayout:
+        """What is left of the squares once the tower has seen them."""
+        return SquareLayout(self.size, self.count)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from typing import Any
 
 from sensorium.model_adapters.base_model import BaseModel, find_base
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout
+from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout, ViewsLayout
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
 from sensorium.model_adapters.registry import Match, architecture_of, families
 from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
+from sensorium.model_adapters.tensor_files import scan
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.towers.find import TowerPlace, find_tower, measured, token_grid
 from sensorium.model_adapters.videos import FrameLayout, Video
@@ -129,6 +130,8 @@ class Plan:
         image = self.image
         if self.aspect(several=several) == "anyres":
             return AnyresLayout(image.size, self.tower.grid, self.pinpoints, image.at_most)
+        if self.aspect(several=several) == "views":
+            return ViewsLayout(image.size, self.projector.tokens(self.tower.tokens()))
         newline = several and image.several is not None and image.several_newline
         return SquareLayout(image.size, self.projector.tokens(self.tower.tokens()), newline)
 
@@ -177,7 +180,7 @@ class Plan:
 
 def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     """Read a recognised config; raises CheckpointError naming the key that cannot be served."""
-    spec, raw = match.spec, match.config
+    spec, raw = match.spec, _refined(match, checkpoint)
     _refuse(raw, spec)
     tower = measured(find_tower(raw, checkpoint, spec.tower.kinds), spec, checkpoint)
     tower_plan = _tower_plan(raw, spec, tower)
@@ -204,6 +207,15 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         masked=match.language_model.masked,
         video=_video(raw, spec),
     )
+
+
+def _refined(match: Match, checkpoint: Path | None) -> RawConfig:
+    """The flat config, gone on with by the shapes of the checkpoint's tensors."""
+    if match.spec.refine is None or checkpoint is None:
+        return match.config
+    tensors = scan(checkpoint, match.spec.folders).tensors
+    shapes = {name: stored.shape for name, stored in tensors.items() if stored.shape is not None}
+    return match.spec.refine(match.config, shapes)
 
 
 def text_fields(raw: RawConfig) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _BY_NAME = {
     "ldpnet": "ldp",
     "ldpnetv2": "ldpv2",
     "abstractor": "abstractor",
+    "moondream": "moondream",
     "mlp_downsample": "downsample",
 }
 
@@ -82,6 +83,7 @@ _EXAMPLES = {
     "ldpv2": "ldpnetv2",
     "downsample": "mlp_downsample",
     "abstractor": "abstractor",
+    "moondream": "moondream",
 }
 
 _MODULES = "sensorium.model_adapters.engine.projectors"
@@ -94,5 +96,6 @@ BUILDERS = {
     "ldp": f"{_MODULES}.ldp:LdpProjector",
     "ldpv2": f"{_MODULES}.ldp:LdpV2Projector",
     "downsample": f"{_MODULES}.downsample:downsample",
+    "moondream": f"{_MODULES}.moondream:MoondreamProjector",
     "abstractor": f"{_MODULES}.abstractor:VisualAbstractor",
 }

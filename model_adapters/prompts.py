@@ -22,6 +22,8 @@ __all__ = [
     "LLAVA_V1",
     "MARK_START",
     "MISTRAL_INSTRUCT",
+    "MOONDREAM1",
+    "MOONDREAM2",
     "MPLUG_OWL2",
     "QWEN_1_5",
     "STYLES",
@@ -67,9 +69,9 @@ class PromptStyle:
     without system text the first question is then an ordinary one. `image` is what is written for
     an image before the text (with `images_last`, after it), `{number}` in it counting the images of
     the conversation from 1; `next_image`, where set, is written instead when another image follows
-    at once. `video` is what is written for a video before the text. `strip` takes the whitespace
-    around each text away. `stops` are the texts that end an answer beside the tokenizer's
-    end-of-sequence token.
+    at once. `video` is what is written for a video before the text. `question` stands between a
+    question's images and its text. `strip` takes the whitespace around each text away. `stops` are
+    the texts that end an answer beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -83,6 +85,7 @@ class PromptStyle:
     images_last: bool = False
     next_image: str | None = None
     video: str = _PLAIN_VIDEO
+    question: str = ""
     strip: bool = False
     stops: tuple[str, ...] = ()
 
@@ -121,7 +124,9 @@ class PromptStyle:
         video = self.video.replace("{video}", _VIDEO)
         for role, text in turns:
             told = (text.strip() if self.strip else text).replace(f"{_VIDEO}\n", video)
-            first, *others = told.split(f"{_IMAGE}\n")
+            parts = told.split(f"{_IMAGE}\n")
+            parts[-1] = (self.question if role == "user" else "") + parts[-1]
+            first, *others = parts
             images = []
             for index, piece in enumerate(others, 1):
                 number += 1
@@ -151,11 +156,11 @@ class PromptStyle:
             "{%- endfor -%}",
             "{{- bos_token -}}" if bos else "",
         ]
-        user = _expression(self.user)
+        user = _expression(self.user, self.question)
         if self.first_user is None:
             lines.append(f"{{{{- {_expression(self.system_format)} -}}}}")
         else:
-            first = _expression(self.first_user)
+            first = _expression(self.first_user, self.question)
             user = f"({first} if ns.pending and ns.system else {user})"
         lines += [
             "{%- for m in messages -%}",
@@ -173,7 +178,7 @@ class PromptStyle:
         return "".join(lines)
 
     def _content_macro(self) -> str:
-        """A Jinja macro that writes a message's content with its images."""
+        """A Jinja macro that writes a message's content with its images; `lead` is `question`."""
         image = self._image_expression(self.image)
         if self.next_image is not None:
             following = self._image_expression(self.next_image)
@@ -185,8 +190,9 @@ class PromptStyle:
         loop = f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
         last = f"{loop}{{%- if not loop.first -%}}{after}{{%- endif -%}}{{%- endfor -%}}"
         return (
-            "{%- macro content(text) -%}"
+            "{%- macro content(text, lead) -%}"
             f"{loop}{{%- if not loop.first -%}}{before}{{%- endif -%}}"
+            "{%- if loop.last -%}{{- lead -}}{%- endif -%}"
             f"{self._videos(piece)}{{%- endfor -%}}"
             f"{last if self.images_last else ''}"
             "{%- endmacro -%}"
@@ -223,7 +229,7 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _expression(form: str) -> str:
+def _expression(form: str, question: str = "") -> str:
     """A Jinja expression that fills `{system}` and `{text}` in."""
     pieces: list[str] = []
     for index, around in enumerate(form.split(_SYSTEM_MARK)):
@@ -231,7 +237,7 @@ def _expression(form: str) -> str:
             pieces.append("ns.system")
         for inner, text in enumerate(around.split(_TEXT_MARK)):
             if inner:
-                pieces.append("content(m['content'])")
+                pieces.append(f"content(m['content'], {_quoted(question)})")
             if text:
                 pieces.append(_quoted(text))
     return " ~ ".join(pieces) or "''"
@@ -381,6 +387,24 @@ MPLUG_OWL2 = PromptStyle(
     assistant="ASSISTANT: {text}</s>",
     generation="ASSISTANT:",
     image="{image}",
+)
+MOONDREAM2 = PromptStyle(
+    name="moondream2",
+    system="",
+    system_format="{system}",
+    user="{text}\n\n",
+    question="Question: ",
+    assistant="Answer: {text}\n\n",
+    generation="Answer:",
+    image="{image}\n\n",
+)
+# Answers end at any token of "<END>".
+MOONDREAM1 = replace(
+    MOONDREAM2,
+    name="moondream1",
+    generation="Answer: ",
+    image="<image>{image}</image>\n\n",
+    stops=("<", "END", ">"),
 )
 
 # Every style by its name, for users who choose one.

@@ -23,17 +23,21 @@ __all__ = [
     "FamilySpec",
     "LanguageModel",
     "RawConfig",
+    "Shapes",
     "Tokenizer",
     "Tower",
 ]
 
 RawConfig = Mapping[str, Any]
+# Of a checkpoint's tensors, by name.
+Shapes = Mapping[str, tuple[int, ...]]
 # The config key that says that each image stands between two trained tokens.
 IMAGE_TOKENS = "mm_use_im_start_end"
 # How an image becomes squares: `pad` with the mean colour, `fit` resized and then padded so,
 # `square` squashed to a square of its longer edge and then resized, `crop` as the tower's own
-# processor does, `resize` whatever its shape, `anyres` in tiles.
-Aspect = Literal["pad", "fit", "square", "crop", "resize", "anyres"]
+# processor does, `resize` whatever its shape, `views` in a grid of squares and as a whole, `anyres`
+# in tiles.
+Aspect = Literal["pad", "fit", "square", "crop", "resize", "views", "anyres"]
 # LLaVA puts its parts under the language model's own root: Llama's, GPT-2's (and Qwen-1's), NeoX's.
 LLAVA_WEIGHTS = (
     *(
@@ -125,13 +129,15 @@ class Tokenizer:
     another class. `cuts_vocabulary`: the authors' loader cuts the language model's vocabulary to
     the tokenizer's; otherwise padding rows take part in the softmax. `folder` is the sub-folder
     that holds the files. `legacy` is what the authors' loader says to the slow Llama tokenizer
-    (None: what the files say).
+    (None: what the files say). `starts_with_bos`: the authors' code puts the BOS token before a
+    prompt though the tokenizer does not.
     """
 
     slow_llama: bool = False
     cuts_vocabulary: bool = True
     folder: str = ""
     legacy: bool | None = None
+    starts_with_bos: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,8 @@ class FamilySpec:
     match wins. `folders` are sub-folders that hold the weights, each below its own name as prefix
     (none: the checkpoint's folder). `read` rewrites a config of another shape into LLaVA's flat
     keys; where it gives a `mm_vision_config`, that is the tower's config (with its `kind`) and the
-    tower lies inside. `proof` names the test that compares the family with its reference.
+    tower lies inside. `refine` goes on by the shapes of the checkpoint's tensors, where its files
+    are at hand. `proof` names the test that compares the family with its reference.
     """
 
     name: str
@@ -181,6 +188,7 @@ class FamilySpec:
     weights: tuple[tuple[str, str | None], ...] = LLAVA_WEIGHTS
     folders: tuple[str, ...] = ()
     read: Callable[[RawConfig], RawConfig] | None = None
+    refine: Callable[[RawConfig, Shapes], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""
 

@@ -20,7 +20,14 @@ from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 
-__all__ = ["StoredTensor", "TensorFiles", "read_names", "scan", "whole_name"]
+__all__ = [
+    "StoredTensor",
+    "TensorFiles",
+    "read_names",
+    "read_torch_structure",
+    "scan",
+    "whole_name",
+]
 
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _PATTERNS = ("*.safetensors", "pytorch_model*.bin", "*.bin", "*.pth", "*.pt")
@@ -194,20 +201,33 @@ def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
     }
 
 
-def _read_torch_zip(path: Path) -> dict[str, StoredTensor]:
+def read_torch_structure(path: Path) -> object:
+    """What a torch file holds, tensors as `StoredTensor` and classes as empty stand-ins.
+
+    Nothing that the file names is imported or run. Raises CheckpointError for a damaged file.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-            content = _NamesOnly(io.BytesIO(archive.read(name))).load()
+            content: object = _NamesOnly(io.BytesIO(archive.read(name))).load()
     except (zipfile.BadZipFile, StopIteration, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path} is damaged or no torch file: {error!r}") from None
+    return _named(content, path.name)
+
+
+def _named(content: object, file: str) -> object:
+    if isinstance(content, _TensorStub):
+        return StoredTensor(file, content.shape, content.size)
+    if isinstance(content, dict):
+        return {key: _named(value, file) for key, value in content.items()}
+    return content
+
+
+def _read_torch_zip(path: Path) -> dict[str, StoredTensor]:
+    content = read_torch_structure(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds {type(content).__name__}, not named tensors")
-    return {
-        str(name): StoredTensor(path.name, value.shape, value.size)
-        for name, value in content.items()
-        if isinstance(value, _TensorStub)
-    }
+    return {str(name): value for name, value in content.items() if isinstance(value, StoredTensor)}
 
 
 @dataclass(frozen=True)

@@ -160,13 +160,22 @@ class Client:
                 yield from _pieces(value)
         raise ClientError("the answer broke off before its end")
 
-    def transcribe(self, path: Path, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Upload one recording; returns the server's JSON answer."""
+    def transcribe(self, path: Path, fields: Mapping[str, str], *, translate: bool = False) -> str:
+        """Upload one recording; returns the body of the answer, in the format asked for."""
+        import httpx
+
+        route = "translations" if translate else "transcriptions"
         with path.open("rb") as file:
             response = self._http.post(
-                "/v1/audio/transcriptions", data=dict(fields), files={"file": (path.name, file)}
+                f"/v1/audio/{route}",
+                data=dict(fields),
+                files={"file": (path.name, file)},
+                # Nothing is sent before hours of sound have been written down.
+                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
             )
-        return _checked(response)
+        if response.is_error:
+            raise AnswerError(_message(response))
+        return response.text
 
 
 def _pieces(event: str) -> Iterator[ChatPiece]:

@@ -1,11 +1,12 @@
-"""How much memory this machine has, in bytes."""
+"""How much memory this machine has, and what the garbage collector leaves alone."""
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
-__all__ = ["total_memory"]
+__all__ = ["freeze_heap", "total_memory"]
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
@@ -18,3 +19,13 @@ def total_memory() -> int:
     except OSError:
         return machine
     return min(machine, int(limit)) if limit.isdigit() else machine
+
+
+def freeze_heap() -> None:
+    """Leave all that start-up made out of later garbage collections.
+
+    vLLM and transformers make some 700,000 objects that stay. Looking through them takes half a
+    second of CPU, in which no request moves; a stock vLLM server freezes them too.
+    """
+    gc.collect()
+    gc.freeze()

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from sensorium.model_adapters import catalogue
+from sensorium.model_adapters.whisper.layouts import OPENAI, layout
 from sensorium.serving.engine.arguments import ModelSpec
 from sensorium.serving.errors import UserError
 from sensorium.serving.settings import ModelRequest, ServeSettings
@@ -67,19 +68,27 @@ def _spec(request: ModelRequest, settings: ServeSettings, cpu: bool) -> ModelSpe
         name = request.name or request.source
     else:
         _check_source(source)
-        name = request.name or (Path(source).name if Path(source).is_dir() else source)
+        name = request.name or _name(Path(source))
     names = settings.served_model_name or request.served_names or (name,)
     if settings.media_root is not None:
         root = Path(settings.media_root)
         if not root.is_dir():
             raise UserError(f"`media-root` must be a folder; {settings.media_root} is none")
         options += ("--allowed-local-media-path", str(root.resolve()))
-    return ModelSpec(names, source, (*options, *request.options, *settings.engine_options))
+    options = (*options, *request.options, *settings.engine_options)
+    return ModelSpec(names, source, options, settings.max_audio_seconds)
+
+
+def _name(source: Path) -> str:
+    """A folder's or a file's own name, or a hub id as it is."""
+    if source.is_file():
+        return source.stem
+    return source.name if source.is_dir() else str(source)
 
 
 def _check_source(source: str) -> None:
     """Refuse at once what can be neither a folder nor a hub id, before vLLM is imported."""
-    if Path(source).is_dir():
+    if Path(source).is_dir() or layout(Path(source)) == OPENAI:
         return
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     if looks_like_path or Path(source).exists() or "/" not in source:

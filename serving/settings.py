@@ -57,6 +57,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("device", "cpu or cuda; default: what the installed vLLM is for", metavar="DEVICE"),
     Option("drain-timeout", "seconds running requests get after SIGTERM", float, 30.0, "SECONDS"),
     Option("max-body-mb", "largest request body taken", float, 100.0, "MB"),
+    Option("max-audio-seconds", "longest recording transcribed", float, 14_400.0, "SECONDS"),
     Option("media-root", "folder below which file: URLs may be read", metavar="FOLDER"),
     Option("allow-private-media", "fetch media from private addresses too", bool, False),
     Option("media-exact", "decode and resize pictures to the last bit, slower", bool, False),
@@ -110,6 +111,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("chat-template", "file with a chat template", engine=True, metavar="FILE"),
 )
 _POSITIVE = (
+    "max_audio_seconds",
     "max_file_mb",
     "batch_max_mb",
     "batch_max_rows",
@@ -161,6 +163,7 @@ class ServeSettings:
     device: str | None = None
     drain_timeout: float = 30.0
     max_body_mb: float = 100.0
+    max_audio_seconds: float = 14_400.0
     media_root: str | None = None
     allow_private_media: bool = False
     media_exact: bool = False

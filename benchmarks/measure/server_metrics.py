@@ -8,43 +8,51 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 __all__ = ["CACHES", "STAGES", "CacheUse", "Scrape", "StageTime", "caches", "parse", "stages"]
 
+# `name[stage]` are the samples of `name` with that label `stage`.
 STAGES: dict[str, tuple[str, ...]] = {
     "download": (
-        "sensorium_media_download_seconds",
-        "sensorium_mm_media_download_latency_seconds",
+        "sensorium_media_stage_seconds[download]",
         "vllm:mm_media_download_latency_seconds",
     ),
+    "media queue": ("sensorium_media_stage_seconds[queue]",),
     "media decode": (
-        "sensorium_media_decode_seconds",
-        "sensorium_mm_media_decode_latency_seconds",
+        "sensorium_media_stage_seconds[decode]",
         "vllm:mm_media_decode_latency_seconds",
     ),
-    "preprocess": (
-        "sensorium_media_preprocess_seconds",
-        "sensorium_mm_preprocessing_total_latency_seconds",
+    "prepare": (
+        "sensorium_media_stage_seconds[prepare]",
         "vllm:mm_preprocessing_total_latency_seconds",
     ),
     "queue": ("vllm:request_queue_time_seconds",),
-    "encode": ("sensorium_media_encode_seconds", "vllm:mm_encoder_latency_seconds"),
+    "encode": ("vllm:mm_encoder_latency_seconds",),
     "prefill": ("vllm:request_prefill_time_seconds",),
     "decode": ("vllm:request_decode_time_seconds",),
     "engine, whole": ("vllm:e2e_request_latency_seconds",),
 }
-CACHES: dict[str, str] = {
-    "prefix cache (tokens)": "vllm:prefix_cache",
-    "processor cache (media)": "vllm:mm_cache",
-    "media cache (media)": "sensorium_media_cache",
+# Counters of look-ups, and those of them that found something.
+CACHES: dict[str, tuple[tuple[str, ...], str]] = {
+    "prefix cache (tokens)": (("vllm:prefix_cache_queries_total",), "vllm:prefix_cache_hits_total"),
+    "processor cache (media)": (("vllm:mm_cache_queries_total",), "vllm:mm_cache_hits_total"),
+    "prepared media": (
+        ("sensorium_media_items_total[cached]", "sensorium_media_items_total[prepared]"),
+        "sensorium_media_items_total[cached]",
+    ),
 }
+_SUFFIXES = ("_bucket", "_sum", "_count", "_created")
 _Buckets = dict[float, float]
 
 
 class StageTime(TypedDict):
-    """Milliseconds a request spent in a stage, by the server's clock. p90 is read off buckets."""
+    """Milliseconds in a stage, by the server's clock; p90 is read off buckets.
+
+    Of a request, except download, media queue, media decode and prepare: those are of a medium.
+    """
 
     count: int
     mean_ms: float
@@ -77,13 +85,21 @@ def parse(text: str, model: str | None = None) -> Scrape:
         for sample in family.samples:
             if model and sample.labels.get("model_name", model) != model:
                 continue
-            if sample.name.endswith("_bucket"):
+            name, suffix = _names(sample.name, sample.labels)
+            if suffix == "_bucket":
                 bound = float(sample.labels["le"])
-                buckets = found.buckets[sample.name.removesuffix("_bucket")]
+                buckets = found.buckets[name]
                 buckets[bound] = buckets.get(bound, 0.0) + sample.value
             else:
-                found.values[sample.name] += sample.value
+                found.values[name + suffix] += sample.value
     return found
+
+
+def _names(name: str, labels: Mapping[str, str]) -> tuple[str, str]:
+    """The metric's name with its stage or outcome, and the suffix of a histogram's sample."""
+    suffix = next((one for one in _SUFFIXES if name.endswith(one)), "")
+    label = labels.get("stage") or labels.get("outcome")
+    return name.removesuffix(suffix) + (f"[{label}]" if label else ""), suffix
 
 
 def stages(before: Scrape, after: Scrape) -> dict[str, StageTime]:
@@ -106,10 +122,10 @@ def stages(before: Scrape, after: Scrape) -> dict[str, StageTime]:
 def caches(before: Scrape, after: Scrape) -> dict[str, CacheUse]:
     """Hits by cache; a cache the server does not report is absent."""
     used = {}
-    for cache, name in CACHES.items():
-        if f"{name}_queries_total" in after.values:
-            queries = _gain(before, after, f"{name}_queries_total")
-            hits = _gain(before, after, f"{name}_hits_total")
+    for cache, (asked, found) in CACHES.items():
+        if any(name in after.values for name in asked):
+            queries = sum(_gain(before, after, name) for name in asked)
+            hits = _gain(before, after, found)
             rate = hits / queries if queries else None
             used[cache] = CacheUse(queries=queries, hits=hits, hit_rate=rate)
     return used

@@ -26,7 +26,10 @@ table { border-collapse: collapse } td { padding: .1rem .8rem .1rem 0; vertical-
 # A curve of more points than the plot has pixels only makes the file larger.
 _MOST_POINTS = 400
 _SLICES = 60
-_PARTS = ("download", "media decode", "preprocess", "queue", "encode", "prefill", "decode")
+_PARTS = (
+    *("download", "media queue", "media decode", "prepare"),
+    *("queue", "encode", "prefill", "decode"),
+)
 Document = dict[str, Any]
 
 

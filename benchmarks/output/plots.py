@@ -95,10 +95,13 @@ def _draw(series: Series, colour: str, x: _Axis, y: _Axis) -> str:
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
     if series.dots:
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in places]
-    parts += [
-        f'<text x="{a + 6:.1f}" y="{b - 6:.1f}" font-size="10">{escape(label)}</text>'
-        for (a, b), label in zip(places, series.labels, strict=False)
-    ]
+    middle = (x.start + x.end) / 2
+    for (a, b), label in zip(places, series.labels, strict=False):
+        anchor, shift = ("end", -6) if a > middle else ("start", 6)
+        parts.append(
+            f'<text x="{a + shift:.1f}" y="{b - 6:.1f}" font-size="10" text-anchor="{anchor}">'
+            f"{escape(label)}</text>"
+        )
     return "".join(parts)
 
 

@@ -15,12 +15,9 @@ from dataclasses import asdict
 from typing import Any
 
 from sensorium.model_adapters.ct2.reader import CT2Error
-from sensorium.model_adapters.ct2.whisper import WhisperDimensions
+from sensorium.model_adapters.whisper.facts import TIMESTAMPS, WhisperDimensions
 
 __all__ = ["TIMESTAMPS", "checkpoint_files"]
-
-# <|0.00|> to <|30.00|>, in the order of their ids, right after <|notimestamps|>.
-TIMESTAMPS = tuple(f"<|{step / 50:.2f}|>" for step in range(1501))
 
 END = "<|endoftext|>"
 START = "<|startoftranscript|>"

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensorium.model_adapters.ct2.reader import CT2Error, CT2File, Variable, bfloat16_to_float32
+from sensorium.model_adapters.whisper.facts import WhisperDimensions
 
 __all__ = ["WhisperDimensions", "WhisperWeights", "whisper_weights"]
 
@@ -40,23 +41,6 @@ DECODER_SWITCHES = {
     "scale_embeddings": 0,
     "start_from_zero_embedding": 0,
 }
-
-
-@dataclass(frozen=True)
-class WhisperDimensions:
-    """The sizes of a Whisper, under the names Hugging Face's WhisperConfig gives them."""
-
-    d_model: int
-    num_mel_bins: int
-    vocab_size: int
-    encoder_layers: int
-    encoder_attention_heads: int
-    encoder_ffn_dim: int
-    max_source_positions: int
-    decoder_layers: int
-    decoder_attention_heads: int
-    decoder_ffn_dim: int
-    max_target_positions: int
 
 
 @dataclass(frozen=True)

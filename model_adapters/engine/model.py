@@ -34,7 +34,7 @@ from sensorium.model_adapters.engine.translator import Translator, head_size
 from sensorium.model_adapters.engine.weights import load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models import TRANSLATIONS
-from sensorium.model_adapters.layouts import Arrangement, arrange
+from sensorium.model_adapters.layouts import Arrangement, ViewsLayout, arrange
 from sensorium.model_adapters.prompts import IMAGE_MARK, VIDEO_MARK
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name
@@ -63,7 +63,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             )
             self.projector = build_projector(
                 self.plan.projector,
-                feature_width(self.vision_tower, self.plan.tower),
+                feature_width(self.vision_tower, self.plan),
                 text.hidden_size,
             )
             if self.plan.has_newline:
@@ -91,6 +91,11 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         arrangements = []
         if kwargs.get("pixel_values") is not None:
             sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
+            layout = self.plan.layout()
+            if isinstance(layout, ViewsLayout):
+                joined = [arrange(layout.joined(), *size) for size in sizes]
+                grids = [layout.tiles(*size) for size in sizes]
+                return self._embed(kwargs["pixel_values"], joined, grids)
             several = torch.as_tensor(kwargs["several"]).reshape(-1).tolist()
             for (width, height), among in zip(sizes, several, strict=True):
                 arrangements.append(arrange(self.plan.layout(several=among), width, height))
@@ -102,11 +107,19 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             return self._embed(kwargs["video_pixels"], arrangements)
         return []
 
-    def _embed(self, pixels: Any, arrangements: Sequence[Arrangement]) -> list[torch.Tensor]:
-        """Tokens of each image or video from the pixels of all, `[squares, 3, size, size]`."""
+    def _embed(
+        self,
+        pixels: Any,
+        arrangements: Sequence[Arrangement],
+        grids: Sequence[tuple[int, int]] = (),
+    ) -> list[torch.Tensor]:
+        """Tokens of each image or video from the pixels of all, `[squares, 3, size, size]`.
+
+        `grids` are the images' squares (across, down) where several become one square's features.
+        """
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
-        seen = features(self.vision_tower, self.plan.tower, self._pixels(pixels))
+        seen = features(self.vision_tower, self.plan, self._pixels(pixels), grids)
         return project(
             seen,
             self._project,

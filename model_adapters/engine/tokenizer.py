@@ -111,7 +111,8 @@ def load_tokenizer(
     base.authors_tokens = authors_tokens
     style = choose_style(match, path)
     _end_answers_at(base, style.stops)
-    return _in_pieces(base, style, str(folder) if by_pieces else None)
+    pieces = str(folder) if by_pieces else None
+    return _in_pieces(base, style, pieces, bos=kind.starts_with_bos)
 
 
 def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
@@ -134,10 +135,15 @@ def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
     return _in_pieces(base, style)
 
 
-def _in_pieces(base: Any, style: PromptStyle | None, sentencepiece: str | None = None) -> Any:
-    """The tokenizer with our ways; `sentencepiece` is the folder whose model reads the pieces."""
+def _in_pieces(
+    base: Any, style: PromptStyle | None, sentencepiece: str | None = None, *, bos: bool = False
+) -> Any:
+    """The tokenizer with our ways; `sentencepiece` is the folder whose model reads the pieces.
+
+    With `bos` prompts start with the BOS token though the tokenizer puts none there.
+    """
     first = base("a")["input_ids"][:1]
-    adds_bos = base.bos_token_id is not None and first == [base.bos_token_id]
+    adds_bos = bos or (base.bos_token_id is not None and first == [base.bos_token_id])
     base.chat_template = None if style is None else style.jinja(bos=adds_bos)
     base.__class__ = _piecewise(type(base), slow=sentencepiece is not None)
     if sentencepiece is not None:

@@ -51,6 +51,9 @@ _DEEPSEEK_NEEDS = ("vision_config", "aligner_config", "language_config")
 _ONE_TOWER = {"gen_vision_config": "None", "vision_config": ".*'CLIPVisionTower'.*"}
 _TWO_TOWERS = {"vision_config": ".*'HybridVisionTower'.*"}
 
+# A text of its keys, to stand apart from moondream2's entry.
+_FIRST_MOON = {"phi_config": ".*"}
+
 ENTRIES = (
     # The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
     _family("llava", "llava"),
@@ -105,6 +108,8 @@ ENTRIES = (
         needs=_VILA,
     ),
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
+    _family("moondream1", "moondream1", "Moondream", when=_FIRST_MOON, needs=("phi_config",)),
+    _family("moondream2", "moondream2", "Moondream", needs=("text_config",)),
     _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
     _family("deepseek-vl", "deepseek_vl", _DEEPSEEK, when=_ONE_TOWER, needs=_DEEPSEEK_NEEDS),
     _family(

@@ -41,6 +41,7 @@ __all__ = [
     "META_LLAMA",
     "MINICPM",
     "MISTRAL",
+    "MOONDREAM_PHI",
     "MULTIWAY_LLAMA",
     "PHI",
     "PHI3",
@@ -60,6 +61,26 @@ QWEN2 = LanguageModel("qwen2", "Qwen2ForCausalLM")
 GEMMA = LanguageModel("gemma", "GemmaForCausalLM", scale="sqrt_width")
 # vLLM 0.32 has no class of its own for these two and runs them through transformers.
 PHI = LanguageModel("phi", "PhiForCausalLM")
+# phi-1.5 under the names of its first code, with a bias in the head.
+MOONDREAM_PHI = LanguageModel(
+    "phi",
+    "PhiForCausalLM",
+    translation=Translation(
+        name="moondream_phi",
+        fields=dict,
+        outer={
+            "transformer.embd.wte": "model.embed_tokens",
+            "lm_head.ln": "model.final_layernorm",
+            "lm_head.linear": "lm_head",
+        },
+        layers="transformer.h.",
+        parts={
+            "ln": ("input_layernorm",),
+            "mixer.Wqkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            "mixer.out_proj": ("self_attn.dense",),
+        },
+    ),
+)
 GPT_NEOX = LanguageModel(
     "gpt_neox",
     "GPTNeoXForCausalLM",
@@ -95,7 +116,17 @@ STABLELM = LanguageModel(
     renames={"norm_eps": "layer_norm_eps", "rope_pct": "partial_rotary_factor"},
 )
 
-_TRANSLATED = (QWEN, INTERNLM, BAICHUAN, BAICHUAN2, XVERSE, AQUILA, META_LLAMA, GPT_NEOX)
+_TRANSLATED = (
+    QWEN,
+    INTERNLM,
+    BAICHUAN,
+    BAICHUAN2,
+    XVERSE,
+    AQUILA,
+    META_LLAMA,
+    GPT_NEOX,
+    MOONDREAM_PHI,
+)
 # By name, as plans write them down.
 TRANSLATIONS: dict[str, Translation] = {
     model.translation.name: model.translation for model in _TRANSLATED if model.translation

@@ -10,7 +10,7 @@ from sensorium.model_adapters.towers.intern_vit import INTERN_VIT
 from sensorium.model_adapters.towers.kind import TowerKind
 from sensorium.model_adapters.towers.mplug_owl import MPLUG_OWL
 from sensorium.model_adapters.towers.sam_siglip import SAM_SIGLIP
-from sensorium.model_adapters.towers.timm import TIMM_SIGLIP
+from sensorium.model_adapters.towers.timm import TIMM_LINEAR, TIMM_SIGLIP
 from sensorium.model_adapters.towers.vit import CLIP, SIGLIP
 
 __all__ = ["KINDS", "TowerKind"]
@@ -19,6 +19,7 @@ _ALL = (
     CLIP,
     SIGLIP,
     TIMM_SIGLIP,
+    TIMM_LINEAR,
     SAM_SIGLIP,
     INTERN_VIT,
     CONVNEXT,

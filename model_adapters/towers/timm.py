@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sensorium.model_adapters.towers.kind import Shapes, TowerKind
 
-__all__ = ["TIMM_SIGLIP", "measure_timm"]
+__all__ = ["TIMM_LINEAR", "TIMM_SIGLIP", "measure_timm"]
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.")
 
@@ -27,6 +29,14 @@ def measure_timm(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
     blocks = {int(block[1]) for block in map(_BLOCK.match, shapes) if block}
     if blocks:
         found["num_hidden_layers"] = max(blocks) + 1
+    return found
+
+
+def _measure_linear(config: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """The same for linear patches, with the picture's size by the table of positions."""
+    found = measure_timm(config, shapes)
+    if "pos_embed" in shapes:
+        found["image_size"] = math.isqrt(shapes["pos_embed"][1]) * found["patch_size"]
     return found
 
 
@@ -54,4 +64,20 @@ TIMM_SIGLIP = TowerKind(
     layer=re.compile(r"^blocks\.(\d+)\."),
     patch_embedding="patch_embed.proj",
     measure=measure_timm,
+)
+# SigLIP-so400m at 378 pixels, with a linear layer over each patch.
+TIMM_LINEAR = replace(
+    TIMM_SIGLIP,
+    name="timm-linear",
+    defaults={
+        **TIMM_SIGLIP.defaults,
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_hidden_layers": 27,
+        "image_size": 378,
+        "patch_size": 14,
+        "linear_patches": True,
+    },
+    patch_embedding="",
+    measure=_measure_linear,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
 from sensorium.model_adapters.text_inspection import TextInspection, inspect_text
+from sensorium.model_adapters.whisper.layouts import WhisperCheckpoint, inspect_whisper
 from sensorium.serving.errors import UserError
 from sensorium.serving.settings import HANDED_DOWN, OPTIONS, hand_down
 
@@ -20,7 +21,9 @@ SUMMARY = "say how a checkpoint would be served, without loading it"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `sensorium inspect`."""
-    parser.add_argument("path", metavar="PATH", help="the checkpoint's folder")
+    parser.add_argument(
+        "path", metavar="PATH", help="the checkpoint's folder, or a Whisper's .pt file"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
     for option in OPTIONS:
         if option.name in HANDED_DOWN:
@@ -35,23 +38,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     """Print the findings; exit code 1 where something keeps the checkpoint from being served."""
-    folder = Path(args.path).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"{args.path} is not a folder")
+    path = Path(args.path).expanduser()
+    if not path.exists():
+        raise UserError(f"{args.path} does not exist")
+    found: Inspection | TextInspection | WhisperCheckpoint | None
     hand_down(args)
     try:
-        found = inspect_text(folder) or inspect_checkpoint(folder)
+        found = inspect_whisper(path)
+        if found is None:
+            if not path.is_dir():
+                raise UserError(f"{args.path} is neither a folder nor a Whisper's .pt file")
+            found = inspect_text(path) or inspect_checkpoint(path)
     except CheckpointError as error:
         raise UserError(str(error)) from None
-    print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if args.json else _text(found))
+    if args.json:
+        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(_whisper(found) if isinstance(found, WhisperCheckpoint) else _text(found))
     return 1 if found.problems else 0
+
+
+def _whisper(found: WhisperCheckpoint) -> str:
+    sizes = found.dimensions
+    languages = f"{found.languages} languages" if found.multilingual else "English only"
+    layers = f"{sizes.encoder_layers} + {sizes.decoder_layers}"
+    rows = [
+        ("family", "Whisper: writes down speech"),
+        ("layout", f"{found.layout}, {found.path}"),
+        ("languages", languages),
+        ("size", f"width {sizes.d_model}, layers {layers}, {sizes.num_mel_bins} mel bins"),
+        ("vocabulary", f"{sizes.vocab_size} tokens"),
+        ("weights", _size(found.weight_bytes)),
+    ]
+    return _lines(rows, found.problems)
 
 
 def _text(found: Inspection | TextInspection) -> str:
     rows = _text_rows(found) if isinstance(found, TextInspection) else _rows(found)
-    rows.append(("problems", "none" if not found.problems else ""))
-    lines = [f"{name:<15} {value}".rstrip() for name, value in rows]
-    return "\n".join([*lines, *(f"  - {problem}" for problem in found.problems)])
+    return _lines(rows, found.problems)
+
+
+def _lines(rows: Sequence[tuple[str, str]], problems: Sequence[str]) -> str:
+    last = ("problems", "none" if not problems else "")
+    lines = [f"{name:<15} {value}".rstrip() for name, value in (*rows, last)]
+    return "\n".join([*lines, *(f"  - {problem}" for problem in problems)])
 
 
 def _rows(found: Inspection) -> list[tuple[str, str]]:

@@ -26,11 +26,13 @@ class ModelSpec:
     """A model to serve: its names, where it is, and engine options in the order of precedence.
 
     `options` are tokens of vLLM's command line, the weakest first: a later one wins.
+    `audio_seconds` is the longest recording that a Whisper takes.
     """
 
     names: tuple[str, ...]
     source: str
     options: tuple[str, ...] = field(default=())
+    audio_seconds: float = 4 * 3600.0
 
 
 def option_names(tokens: Sequence[str]) -> set[str]:

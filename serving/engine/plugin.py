@@ -19,8 +19,10 @@ def register() -> None:
         leave_process_group()
         follow_parent()
     from sensorium.model_adapters.engine.register import register as register_composed_models
+    from sensorium.model_adapters.whisper.register import register as register_whisper
 
     register_composed_models()
+    register_whisper()
 
 
 def _below_a_server() -> bool:

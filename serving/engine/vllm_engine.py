@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,15 +18,24 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from sensorium.model_adapters.conversation import stop_texts
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.whisper.ready import loadable
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
+from sensorium.serving.engine.whisper_engine import SPEECH_OPTIONS, WhisperEngine
 from sensorium.serving.engine.worker import EXTENSION
+from sensorium.serving.errors import EngineStartError
 from sensorium.serving.http.validation import answer_validation_error
 from sensorium.serving.media.fetch import FetchPolicy
 from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.models import KernelUse
+from sensorium.serving.speech.app import SpeechApp
+from sensorium.serving.speech.description import with_speech
+from sensorium.serving.speech.recording import SoundLimits
+from sensorium.serving.speech.transcriber import Transcriber
+from sensorium.serving.speech.whisper import Whisper, find_whisper
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
@@ -61,8 +71,18 @@ def import_vllm(policy: FetchPolicy | None = None, pipeline: MediaPipeline | Non
 class VllmModel:
     """An engine and the app in front of it; see `ServedModel` for what each field means."""
 
-    def __init__(self, args: Namespace, engine: Any, metrics: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        args: Namespace,
+        engine: Any,
+        metrics: CollectorRegistry,
+        *,
+        speech: Whisper | None = None,
+        audio_seconds: float = 0.0,
+    ) -> None:
         self._engine = engine
+        self._speech = speech
+        self._audio_seconds = audio_seconds
         self._args = args
         self.metrics: CollectorRegistry | None = metrics
         self.app: ASGIApp
@@ -92,8 +112,17 @@ class VllmModel:
         app.state.server = SimpleNamespace(should_exit=False)
         self.app = app
         self.openapi = app.openapi()
+        self._attach_speech()
         self.media_limits = _media_limits(engine)
         self.capabilities = _capabilities(tasks, engine.model_config)
+
+    def _attach_speech(self) -> None:
+        """Put our own transcription in front of vLLM's where the model is a Whisper."""
+        if self._speech is None:
+            return
+        transcriber = Transcriber(WhisperEngine(self._engine, self._speech), self._speech)
+        self.app = SpeechApp(self.app, transcriber, SoundLimits(self._audio_seconds))
+        self.openapi = with_speech(self.openapi)
 
     def dead(self) -> str | None:
         """Why the engine can no longer answer, or None while it can."""
@@ -122,20 +151,27 @@ class VllmModel:
 
 async def start_model(spec: ModelSpec, *, cpu: bool, memory_bytes: int) -> VllmModel:
     """Load a model; several may be started side by side. Blocks no event loop."""
-    args, engine, metrics = await in_daemon_thread(
+    args, engine, metrics, speech = await in_daemon_thread(
         lambda: _start_engine(spec, cpu, memory_bytes), f"start-{spec.names[0]}"
     )
-    model = VllmModel(args, engine, metrics)
+    model = VllmModel(args, engine, metrics, speech=speech, audio_seconds=spec.audio_seconds)
     await model.attach_app()
     return model
 
 
 def _start_engine(
     spec: ModelSpec, cpu: bool, memory_bytes: int
-) -> tuple[Namespace, Any, CollectorRegistry]:
+) -> tuple[Namespace, Any, CollectorRegistry, Whisper | None]:
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
+    try:
+        spec = replace(spec, source=loadable(spec.source))
+    except CheckpointError as error:
+        raise EngineStartError(str(error)) from None
+    speech = find_whisper(spec.source)
+    if speech is not None:
+        spec = replace(spec, options=(*SPEECH_OPTIONS, *spec.options))
     args = parse_arguments(spec, cpu=cpu, memory_bytes=memory_bytes)
     engine_args = AsyncEngineArgs.from_cli_args(args)
     registry = CollectorRegistry()
@@ -145,7 +181,7 @@ def _start_engine(
         enable_log_requests=engine_args.enable_log_requests,
         disable_log_stats=engine_args.disable_log_stats,
     )
-    return args, engine, registry
+    return args, engine, registry, speech
 
 
 def _vllm_version() -> str:

@@ -60,3 +60,46 @@ def test_a_cache_nobody_asked_has_no_rate() -> None:
 def test_what_lies_above_the_last_bucket_is_its_bound() -> None:
     text = AFTER.replace('le="0.2",model_name="m"} 15', 'le="0.2",model_name="m"} 12')
     assert stages(parse(""), parse(text, "m"))["queue"]["p90_ms"] == pytest.approx(200.0)
+
+
+def test_stages_and_outcomes_that_are_labels() -> None:
+    text = """\
+# TYPE sensorium_media_stage_seconds histogram
+sensorium_media_stage_seconds_bucket{stage="decode",media="image",le="+Inf"} 4
+sensorium_media_stage_seconds_sum{stage="decode",media="image"} 0.2
+sensorium_media_stage_seconds_count{stage="decode",media="image"} 4
+sensorium_media_stage_seconds_bucket{stage="prepare",media="image",le="+Inf"} 4
+sensorium_media_stage_seconds_sum{stage="prepare",media="image"} 0.4
+sensorium_media_stage_seconds_count{stage="prepare",media="image"} 4
+# TYPE sensorium_media_items counter
+sensorium_media_items_total{media="image",outcome="prepared"} 3
+sensorium_media_items_total{media="image",outcome="cached"} 1
+sensorium_media_items_total{media="image",outcome="refused"} 7
+"""
+    found = stages(parse(""), parse(text, "m"))
+    assert {name: stage["mean_ms"] for name, stage in found.items()} == {
+        "media decode": pytest.approx(50.0),
+        "prepare": pytest.approx(100.0),
+    }
+    assert caches(parse(""), parse(text, "m"))["prepared media"]["hit_rate"] == 0.25
+
+
+def test_every_name_of_ours_is_one_that_the_server_exports() -> None:
+    from types import SimpleNamespace
+
+    from prometheus_client import generate_latest
+
+    from sensorium.benchmarks.measure.server_metrics import CACHES, STAGES
+    from sensorium.serving.media.measures import MediaMeasures
+
+    pipeline = SimpleNamespace(
+        pool=SimpleNamespace(waiting=0, replaced=0), pictures=SimpleNamespace(bytes=0)
+    )
+    measures = MediaMeasures(pipeline)  # type: ignore[arg-type]
+    exported = generate_latest(measures.registry).decode()
+    names = [name for known in STAGES.values() for name in known]
+    names += [name for asked, _ in CACHES.values() for name in asked]
+    ours = {name.partition("[")[0] for name in names if name.startswith("sensorium_")}
+    assert ours
+    for name in ours:
+        assert f"# HELP {name} " in exported, name

@@ -196,10 +196,32 @@ class TestTheRest:
     def test_speech(
         self, conformance: Conformance, description: Description, path: str, kind: str
     ) -> None:
-        form = {"model": "whisper-1", "response_format": kind, "language": "en"}
+        form: dict[str, Any] = {"model": "whisper-1", "response_format": kind, "language": "en"}
+        if path == "/audio/transcriptions":
+            form["timestamp_granularities[]"] = ["word", "segment"]
+            form["include[]"] = ["logprobs"] if kind == "json" else []
         files = {"file": ("sound.wav", conformance.sound.read_bytes())}
         answer = answer_of(conformance, path, data=form, files=files)
-        assert description.faults_of_answer(path, answer) is None
+        name = "Transcription" if path == "/audio/transcriptions" else "Translation"
+        schema = f"Create{name}Response{'Json' if kind == 'json' else 'VerboseJson'}"
+        assert description.faults(schema, answer) is None
+
+    @pytest.mark.parametrize("include", [[], ["logprobs"]], ids=["text", "logprobs"])
+    def test_streamed_speech(
+        self, conformance: Conformance, description: Description, include: list[str]
+    ) -> None:
+        form = {"model": "whisper-1", "stream": "true", "include[]": include}
+        files = {"file": ("sound.wav", conformance.sound.read_bytes())}
+        answer = conformance.client.post("/v1/audio/transcriptions", data=form, files=files)
+        lines = [line for line in answer.text.split("\n\n") if line]
+        events = [json.loads(line.removeprefix("data: ")) for line in lines]
+        SEEN["answers"] += len(events)
+        for event in events:
+            assert (
+                description.faults_of_event("CreateTranscriptionResponseStreamEvent", event) is None
+            )
+        assert [event["type"] for event in events][-1] == "transcript.text.done"
+        assert len(events) > 1
 
 
 def image(url: object) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from tests.kit.tiny_whisper import write_tiny_whisper
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Serves `demo`, `tiny-whisper` and, where it has been pulled, `whisper-base`."""
+    """Serves `demo`, two tiny Whispers and, where it has been pulled, `whisper-base`."""
     folder = tmp_path_factory.mktemp("server")
+    english = write_tiny_whisper(folder / "tiny-english", english=True, mels=128)
     models = ["demo", f"tiny-whisper={write_tiny_whisper(folder / 'tiny-whisper')}"]
+    models.append(f"tiny-english={english}")
     if catalogue.KNOWN["whisper-base"].installed():
         models.append("whisper-base")
     media = folder / "media"

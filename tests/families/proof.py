@@ -106,7 +106,10 @@ class FamilyProof(_Comparison):
         texts = [str(token) for token in tokenizer.added_tokens_decoder.values()]
         typed = "".join(text for text in texts if not text.startswith("<|sensorium:"))
         [plain, marked] = subject.serve([Case("plain", text="a"), Case("typed", text=typed)])
-        assert tokenizer.decode(marked.prompt).count(typed) == 1
+        texts_before, texts_after = (
+            tokenizer.decode(answer.prompt).count(typed) for answer in (plain, marked)
+        )
+        assert texts_after == texts_before + 1
         found = [
             [token for token in answer.prompt if token in special] for answer in (plain, marked)
         ]

@@ -159,6 +159,18 @@ WRITTEN = [
         "S USER: Q1 ASSISTANT:",
     ),
     (
+        prompts.MOONDREAM1,
+        "Question: Q1\n\nAnswer: ",
+        "Question: Q1\n\nAnswer: A1\n\nQuestion: Q2\n\nAnswer: A2\n\nQuestion: Q3\n\nAnswer: ",
+        "SQuestion: Q1\n\nAnswer: ",
+    ),
+    (
+        prompts.MOONDREAM2,
+        "Question: Q1\n\nAnswer:",
+        "Question: Q1\n\nAnswer: A1\n\nQuestion: Q2\n\nAnswer: A2\n\nQuestion: Q3\n\nAnswer:",
+        "SQuestion: Q1\n\nAnswer:",
+    ),
+    (
         prompts.DEEPSEEK_VL,
         f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant:",
         f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant: A1<｜end▁of▁sentence｜>User: Q2\n\n"
@@ -217,7 +229,7 @@ class TestStyle:
         plain = [(role, text.replace(prompts.IMAGE_MARK, "<image>")) for role, text in turns]
         written = _by_template(style, turns).replace(prompts.IMAGE_MARK, "<image>")
         assert written == style.render(plain)
-        assert written.count("<image>") == 3
+        assert _by_template(style, turns).count(prompts.IMAGE_MARK) == 3
 
 
 def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) -> str:
@@ -316,3 +328,9 @@ def test_a_video_is_written_as_the_style_says(style: PromptStyle, written: str) 
     assert written in text
     templated = _by_template(style, [("user", f"{prompts.VIDEO_MARK}\nQ1")])
     assert templated.replace(prompts.VIDEO_MARK, "<video>") == text
+
+
+def test_moondream_asks_after_the_image() -> None:
+    turns: list[Turn] = [("user", "<image>\nQ1"), ("assistant", "A1"), ("user", "Q2")]
+    text = "<image><image></image>\n\nQuestion: Q1\n\nAnswer: A1\n\nQuestion: Q2\n\nAnswer: "
+    assert prompts.MOONDREAM1.render(turns) == text

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 
@@ -108,6 +109,51 @@ def vorbis(path: Path) -> bytes:
     samples, rate = soundfile.read(path, dtype="float32")
     out = io.BytesIO()
     soundfile.write(out, samples, rate, format="OGG", subtype="VORBIS")
+    return out.getvalue()
+
+
+def hum(seconds: float, rate: int = 16000) -> bytes:
+    """A mono 16-bit WAV file of a tone that comes and goes, which nobody would take for silence."""
+    import soundfile
+
+    time = np.arange(int(seconds * rate)) / rate
+    tone = 0.3 * np.sin(2 * np.pi * 300 * time) * (np.sin(2 * np.pi * time) > 0)
+    out = io.BytesIO()
+    soundfile.write(out, tone, rate, format="WAV", subtype="PCM_16")
+    return out.getvalue()
+
+
+def composed(
+    clips: list[Clip], seconds: float, *, seed: int = 0, gap: tuple[float, float] = (0.3, 2.0)
+) -> tuple[NDArray[np.int16], list[Clip]]:
+    """A recording of at least `seconds` made of clips, and which clips; 16 kHz.
+
+    Between them is silence or faint noise of `gap` seconds; neighbours differ, so that nothing
+    repeats itself more than people do.
+    """
+    import soundfile
+
+    random = np.random.default_rng(seed)
+    pieces: list[NDArray[np.int16]] = []
+    order: list[Clip] = []
+    length = 0
+    while length < seconds * 16000:
+        others = [clip for clip in clips if clip not in order[-2:]]
+        order.append(others[int(random.integers(len(others)))])
+        pause = np.zeros(int(random.uniform(*gap) * 16000))
+        if random.random() < 0.5:
+            pause = 20 * random.standard_normal(len(pause))
+        pieces += [soundfile.read(order[-1].path, dtype="int16")[0], pause.astype(np.int16)]
+        length += len(pieces[-2]) + len(pieces[-1])
+    return np.concatenate(pieces), order
+
+
+def wav(samples: NDArray[np.int16], rate: int = 16000) -> bytes:
+    """Samples as a WAV file."""
+    import soundfile
+
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, format="WAV")
     return out.getvalue()
 
 

@@ -24,7 +24,9 @@ SENTENCE = " A tiny model says this."
 
 WIDTH, HEADS, FFN, LAYERS, MELS = 64, 2, 128, 1, 80
 SOURCE_POSITIONS, TARGET_POSITIONS = 1500, 448
+# Before the text: start, language, task, and the timestamp that the rules ask for.
 PROMPT_TOKENS = 4
+ENGLISH_PROMPT_TOKENS = 2
 
 END, START = "<|endoftext|>", "<|startoftranscript|>"
 # In the order of their ids.
@@ -40,13 +42,18 @@ SPECIAL += ["<|nospeech|>", "<|notimestamps|>"]
 STAMPS = [f"<|{step / 50:.2f}|>" for step in range(1501)]
 
 
-def write_tiny_whisper(folder: Path, *, seed: int = 0) -> Path:
-    """Write the checkpoint into `folder` (made if need be) and return it."""
+def write_tiny_whisper(
+    folder: Path, *, seed: int = 0, english: bool = False, mels: int = MELS
+) -> Path:
+    """Write the checkpoint into `folder` (made if need be) and return it.
+
+    `english` makes an English-only one, which says its sentence after two tokens.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     ids = {token: 256 + index for index, token in enumerate([*SPECIAL, *STAMPS])}
-    for name, content in _files(ids).items():
+    for name, content in _files(ids, english, mels).items():
         (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    write_safetensors(folder / "model.safetensors", _weights(ids, seed), "float32")
+    write_safetensors(folder / "model.safetensors", _weights(ids, seed, english, mels), "float32")
     return folder
 
 
@@ -87,7 +94,7 @@ def tokenizer(ids: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _files(ids: dict[str, int]) -> dict[str, dict[str, Any]]:
+def _files(ids: dict[str, int], english: bool, mels: int) -> dict[str, dict[str, Any]]:
     common = {
         "bos_token_id": ids[END],
         "eos_token_id": ids[END],
@@ -101,7 +108,7 @@ def _files(ids: dict[str, int]) -> dict[str, dict[str, Any]]:
             "model_type": "whisper",
             "dtype": "float32",
             "d_model": WIDTH,
-            "num_mel_bins": MELS,
+            "num_mel_bins": mels,
             "vocab_size": 256 + len(ids),
             "max_source_positions": SOURCE_POSITIONS,
             "max_target_positions": TARGET_POSITIONS,
@@ -112,10 +119,17 @@ def _files(ids: dict[str, int]) -> dict[str, dict[str, Any]]:
             "activation_function": "gelu",
             "tie_word_embeddings": True,
         },
-        "generation_config.json": {**common, "max_length": TARGET_POSITIONS},
+        "generation_config.json": {
+            **common,
+            "max_length": TARGET_POSITIONS,
+            "is_multilingual": not english,
+            # The authors' lists take it that " -" is one token; here a space would be suppressed.
+            "suppress_tokens": [],
+            "begin_suppress_tokens": [ids[END]],
+        },
         "preprocessor_config.json": {
             "feature_extractor_type": "WhisperFeatureExtractor",
-            "feature_size": MELS,
+            "feature_size": mels,
             "sampling_rate": 16000,
             "hop_length": 160,
             "n_fft": 400,
@@ -131,7 +145,9 @@ def _files(ids: dict[str, int]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _weights(ids: dict[str, int], seed: int) -> dict[str, NDArray[np.generic]]:
+def _weights(
+    ids: dict[str, int], seed: int, english: bool, mels: int
+) -> dict[str, NDArray[np.generic]]:
     random = np.random.default_rng(seed)
     out: dict[str, NDArray[np.generic]] = {}
 
@@ -153,7 +169,7 @@ def _weights(ids: dict[str, int], seed: int) -> dict[str, NDArray[np.generic]]:
         for projection in ("q", "k", "v", "out"):
             affine(f"{name}.{projection}_proj", WIDTH, WIDTH, bias=projection != "k")
 
-    affine("model.encoder.conv1", WIDTH, MELS, 3)
+    affine("model.encoder.conv1", WIDTH, mels, 3)
     affine("model.encoder.conv2", WIDTH, WIDTH, 3)
     put("model.encoder.embed_positions.weight", SOURCE_POSITIONS, WIDTH)
     words = put("model.decoder.embed_tokens.weight", 256 + len(ids), WIDTH)
@@ -172,10 +188,13 @@ def _weights(ids: dict[str, int], seed: int) -> dict[str, NDArray[np.generic]]:
             norm(f"{layer}.final_layer_norm")
         norm(f"model.{side}.layer_norm")
 
+    # Sure enough of each word that 1,501 timestamps together are not more probable.
+    out["model.decoder.layer_norm.weight"] *= np.float32(16)
     sentence = [*SENTENCE.encode("utf-8"), ids[END]]
     targets = np.full(TARGET_POSITIONS, ids[END])
-    first = PROMPT_TOKENS - 1
+    first = (ENGLISH_PROMPT_TOKENS if english else PROMPT_TOKENS) - 1
     targets[first : first + len(sentence)] = sentence
-    targets[0] = ids["<|en|>"]
+    if not english:
+        targets[0] = ids["<|en|>"]
     positions[:] = 8 * words[targets]
     return out

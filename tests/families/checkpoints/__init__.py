@@ -15,6 +15,7 @@ from tests.families.checkpoints import (
     merged,
     mixes,
     mobilevlm,
+    moondream,
     mplug_owl2,
     tinyllava,
     vila,
@@ -38,4 +39,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **vila.BUILDERS,
     **mixes.BUILDERS,
     **mplug_owl2.BUILDERS,
+    **moondream.BUILDERS,
 }

@@ -120,3 +120,64 @@ def test_no_server(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
         url = gone.url
     assert transcribe("--url", url, recording) == 1
     assert f"no server answers at {url}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("srt", "srt"), ("vtt", "vtt"), ("text", "txt")])
+def test_folders_are_written_file_by_file_and_not_done_again(
+    server: ScriptedServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    ending: str,
+) -> None:
+    talks = tmp_path / "talks"
+    (talks / "day").mkdir(parents=True)
+    for name in ("a.wav", "a.MP4", "day/b.ogg", "notes.pdf"):
+        (talks / name).write_bytes(b"RIFF")
+    server.on(ROUTE, Answer({"text": " Hello."} if kind == "text" else "1\nHello.\n\n"))
+    out = tmp_path / "out"
+    assert transcribe("--format", kind, "--out", str(out), str(talks)) == 0
+    written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert written == [f"a.MP4.{ending}", f"a.wav.{ending}", f"day/b.{ending}"]
+    expected = "Hello.\n" if kind == "text" else "1\nHello.\n\n"
+    assert (out / f"day/b.{ending}").read_text() == expected
+    asked = len(server.asked)
+    (out / f"a.wav.{ending}").unlink()
+    assert transcribe("--format", kind, "--out", str(out), str(talks)) == 0
+    assert len(server.asked) == asked + 2  # the list of models, and one file
+    assert "2 of 3 are there already" in capsys.readouterr().err
+
+
+def test_a_file_that_fails_leaves_nothing(server: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    server.on(ROUTE, Answer({"error": {"message": "Cannot decode."}}, status=400))
+    out = tmp_path / "out"
+    assert transcribe("--out", str(out), str(tmp_path / "a.wav")) == 1
+    assert not out.exists()
+
+
+def test_subtitles_on_the_screen(
+    server: ScriptedServer, recording: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.on(ROUTE, Answer("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nHello\n\n"))
+    assert transcribe("--format", "vtt", recording) == 0
+    assert capsys.readouterr().out.startswith("WEBVTT\n\n00:00")
+
+
+def test_translation_words_and_prompt(server: ScriptedServer, recording: str) -> None:
+    server.on("POST /v1/audio/translations", Answer({"text": "Hello."}))
+    options = ("--translate", "--prompt", "Ada", "--format", "verbose_json", "--words")
+    assert transcribe(*options, recording) == 0
+    form = server.asked[-1].form()
+    assert server.asked[-1].path == "/v1/audio/translations"
+    assert (form["prompt"], form["timestamp_granularities[]"]) == ("Ada", "word")
+
+
+def test_words_need_a_place(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert transcribe("--words", recording) == 2
+    assert "verbose_json" in capsys.readouterr().err
+
+
+def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert transcribe(str(tmp_path)) == 2
+    assert "no sound or video file" in capsys.readouterr().err

@@ -1,0 +1,135 @@
+"""A long recording cut into pieces that are written down side by side.
+
+A piece ends in a pause of the speech wherever there is one, so that most joins need no care. Where
+somebody speaks on for half a minute, two pieces overlap, and their texts are joined at the longest
+run of words that both have there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sensorium.serving.speech.features import FRAMES_PER_SECOND, WINDOW_FRAMES, Samples
+from sensorium.serving.speech.loudness import decibels
+from sensorium.serving.speech.segments import Segment, TimedWord
+from sensorium.serving.speech.vocabulary import Vocabulary, Word
+
+__all__ = ["Piece", "join", "plan"]
+
+_EARLIEST = 20 * FRAMES_PER_SECOND  # of 30 s: where the search for a pause begins
+_PAUSE = 30  # frames, 0.3 s
+_QUIETER = 25.0  # decibels below loud speech
+_OVERLAP = 4 * FRAMES_PER_SECOND
+_NEIGHBOURS = 40  # words looked at on either side of a join
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Frames `first` to `end`; `overlap` says that it begins before the piece before it ends."""
+
+    first: int
+    end: int
+    overlap: bool = False
+
+
+def plan(samples: Samples, frames: int) -> list[Piece]:
+    """Cut a recording of `frames` frames into pieces of at most 30 s."""
+    pieces: list[Piece] = []
+    first, overlap = 0, False
+    while frames - first > WINDOW_FRAMES:
+        end = first + WINDOW_FRAMES
+        pause = _pause(samples, first, end)
+        pieces.append(Piece(first, end if pause is None else pause, overlap))
+        overlap = pause is None
+        first = end - _OVERLAP if pause is None else pause
+    if frames > first:
+        pieces.append(Piece(first, frames, overlap))
+    return pieces
+
+
+def _pause(samples: Samples, first: int, end: int) -> int | None:
+    """The middle of the quietest 0.3 s in the last third of a window, if it is quiet enough."""
+    level = decibels(samples, first, end)
+    sums = np.convolve(level, np.ones(_PAUSE) / _PAUSE, "valid")[_EARLIEST:]
+    at = int(sums.argmin())
+    loud = float(np.percentile(level, 90))
+    if sums[at] > loud - _QUIETER:
+        return None
+    return first + _EARLIEST + at + _PAUSE // 2
+
+
+def join(left: list[Segment], right: list[Segment], vocabulary: Vocabulary) -> list[Segment]:
+    """The right side without what the left side has said already; both are changed in place.
+
+    `right` was written from sound that begins before the sound of `left` ends.
+    """
+    if not left or not right:
+        return right
+    language = left[-1].written.language
+    one = _units(left, vocabulary, language)[-_NEIGHBOURS:]
+    two = _units(right, vocabulary, language)[:_NEIGHBOURS]
+    names = [[_plain(unit.text) for _, unit in side] for side in (one, two)]
+    match = difflib.SequenceMatcher(None, names[0], names[1], autojunk=False).find_longest_match()
+    if match.size < 2:
+        # Nothing in common: somebody who paused there, or spoke unclearly. Go by the clock.
+        edge = left[-1].end
+        return [segment for segment in right if (segment.start + segment.end) / 2 > edge]
+    middle = match.size // 2
+    _drop(left, one[match.a + middle :], vocabulary, head=False)
+    _drop(right, two[: match.b + middle], vocabulary, head=True)
+    kept = [segment for segment in right if segment.text]
+    ends = [segment.end for segment in left if segment.text]
+    if kept and ends:
+        kept[0].start = min(max(kept[0].start, ends[-1]), kept[0].end)
+    return kept
+
+
+Unit = tuple[Segment, Word | TimedWord]
+
+
+def _units(segments: Sequence[Segment], vocabulary: Vocabulary, language: str) -> list[Unit]:
+    units: list[Unit] = []
+    for segment in segments:
+        text = [token for token in segment.tokens if token < vocabulary.end]
+        words: Sequence[Word | TimedWord] = segment.words or vocabulary.words(text, language)
+        units += [(segment, word) for word in words]
+    return units
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
+
+
+def _drop(
+    segments: Sequence[Segment], words: Sequence[Unit], vocabulary: Vocabulary, *, head: bool
+) -> None:
+    """Take words out of segments, in place: with `head` the first ones of each, else the last.
+
+    Times go by the words that are left, or by how much text is left where words have none.
+    """
+    for segment in segments:
+        gone = [word for owner, word in words if owner is segment]
+        count = sum(len(word.tokens) for word in gone)
+        at = [i for i, token in enumerate(segment.tokens) if token < vocabulary.end]
+        if not count or not at:
+            continue
+        lost = set(at[:count] if head else at[len(at) - count :])
+        share = (segment.end - segment.start) * count / len(at)
+        if head:
+            segment.start += share
+            segment.words = segment.words[len(gone) :]
+        else:
+            segment.end -= share
+            segment.words = segment.words[: len(segment.words) - len(gone)]
+        if segment.words:
+            segment.start, segment.end = segment.words[0].start, segment.words[-1].end
+        kept = [i for i in range(len(segment.tokens)) if i not in lost]
+        segment.tokens = [segment.tokens[i] for i in kept]
+        segment.logprobs = [segment.logprobs[i] for i in kept]
+        segment.text = vocabulary.decode(segment.tokens)
+        if not segment.text.strip():
+            segment.text, segment.tokens, segment.logprobs, segment.words = "", [], [], []
