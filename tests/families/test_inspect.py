@@ -146,6 +146,8 @@ def test_loads_nothing_heavy(tmp_path: Path) -> None:
         ("/x/llava_plus_v0_7b", "", "llava_v0"),
         ("/x/LLaVA-Lightning-7B-delta-v1-1", "", "llava_v1"),
         ("openbmb/RLAIF-V-7B", "", "llava_v1"),
+        ("LinkSoul/Chinese-LLaVA-Cllama2", "", "chinese_llava_llama_2"),
+        ("LinkSoul/Chinese-LLaVA-Baichuan", "", "chinese_llava_baichuan"),
     ],
 )
 def test_the_style_is_asked_for_or_told_by_the_name(
