@@ -22,7 +22,7 @@ from sensorium.model_adapters.base_model import (
 from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
-from sensorium.model_adapters.registry import Match, architecture_of, recognise
+from sensorium.model_adapters.registry import FAMILY_KEY, Match, architecture_of, recognise
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
 from sensorium.model_adapters.weight_names import DROPPED, place
@@ -70,6 +70,7 @@ class Inspection:
     stops: tuple[str, ...]
     generation: Mapping[str, float]
     image_tokens: Mapping[str, int]
+    video_tokens: Mapping[str, int]
     weight_bytes: int | None
     cache_bytes_per_token: int | None
     base: str
@@ -83,9 +84,12 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_checkpoint(folder: Path) -> Inspection:
-    """Read a folder; raises CheckpointError where there is no config or no family fits it."""
-    raw = _config(folder)
+def inspect_checkpoint(folder: Path, family: str | None = None) -> Inspection:
+    """Read a folder; raises CheckpointError where there is no config or no family fits it.
+
+    `family` names the family where it is chosen, as `FAMILY_KEY` does for the server.
+    """
+    raw = _config(folder) | ({} if family is None else {FAMILY_KEY: family})
     match = recognise(raw)
     if match is None:
         raise UnknownFamilyError(_not_ours(folder, raw))
@@ -121,10 +125,11 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         tower_weights="in the checkpoint" if inside else plan.tower.source,
         projector=str(raw.get("mm_projector_type") or "linear"),
         prompt_style=style.name,
-        sample=style.render([("user", "<image>\nWhat is this?")]),
+        sample=style.render([("user", f"<{plan.modalities[0]}>\nWhat is this?")]),
         stops=style.stops,
         generation=dict(match.spec.generation),
-        image_tokens={f"{w}x{h}": plan.layout().tokens(w, h) for w, h in SIZES},
+        image_tokens=_image_tokens(plan),
+        video_tokens=_video_tokens(plan),
         weight_bytes=weight_bytes(folder, files),
         cache_bytes_per_token=cache_bytes(raw),
         base="" if plan.base is None else f"{plan.base.kind} over {plan.base.folder}",
@@ -133,6 +138,19 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         unknown=tuple(unknown),
         problems=tuple(problems),
     )
+
+
+def _image_tokens(plan: Plan) -> dict[str, int]:
+    if "image" not in plan.modalities:
+        return {}
+    return {f"{w}x{h}": plan.layout().tokens(w, h) for w, h in SIZES}
+
+
+def _video_tokens(plan: Plan) -> dict[str, int]:
+    if plan.video is None:
+        return {}
+    layout, most = plan.frame_layout(), plan.video.frames
+    return {f"{frames} frames": layout.tokens(frames) for frames in (most // 2, most)}
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -14,17 +14,22 @@ __all__ = [
     "BUNNY",
     "BUNNY_LLAMA",
     "CHATML_DIRECT",
+    "CHINESE_BAICHUAN",
+    "CHINESE_LLAMA_2",
     "DEEPSEEK_VL",
+    "GLAMM",
     "IMAGE_MARK",
     "LLAMA_2",
     "LLAMA_3",
     "LLAVA_V0",
     "LLAVA_V1",
+    "MANTIS",
     "MARK_START",
     "MISTRAL_INSTRUCT",
     "MOONDREAM1",
     "MOONDREAM2",
     "MPLUG_OWL2",
+    "PIECE_MARK",
     "QWEN_1_5",
     "STYLES",
     "TINYLLAVA",
@@ -49,6 +54,8 @@ MARK_START = "<|sensorium:"
 IMAGE_MARK = f"{MARK_START}image|>"
 # The same for a video.
 VIDEO_MARK = f"{MARK_START}video|>"
+# Stands where what follows is tokenised as a text of its own.
+PIECE_MARK = f"{MARK_START}piece|>"
 # Stands before and after every text that comes from a conversation. A noncharacter, which no text
 # for exchange holds.
 USER_MARK = "\ufdd0"
@@ -116,7 +123,7 @@ class PromptStyle:
                 parts.append(self.assistant.replace(_TEXT_MARK, text))
         if generate:
             parts.append(self.generation)
-        return "".join(parts)
+        return "".join(parts).replace(PIECE_MARK, "")
 
     def _written(self, turns: Sequence[Turn]) -> list[Turn]:
         """The turns with each image written as `image` says."""
@@ -377,6 +384,42 @@ LLAMA_3 = PromptStyle(
     generation="<|start_header_id|>assistant<|end_header_id|>\n\n",
     strip=True,
     stops=("<|eot_id|>",),
+)
+
+# The authors' default system text really is this one.
+MANTIS = PromptStyle(
+    name="mantis",
+    system="You are a pirate chatbot who always responds in pirate speak!",
+    system_format=_SYSTEM_HEADER + "{system}<|eot_id|>",
+    user=_USER_HEADER + "{text}<|eot_id|>",
+    assistant=_ASSISTANT_HEADER + "{text}<|eot_id|>",
+    generation=_ASSISTANT_HEADER,
+    image="(image {number}: <Image>{image}</Image>) ",
+    stops=("<|eot_id|>",),
+)
+GLAMM = replace(LLAVA_V1, name="glamm", image="The{image}provides an overview of the picture.\n")
+# Each turn is tokenised alone there, after a BOS token.
+CHINESE_LLAMA_2 = replace(
+    LLAMA_2,
+    name="chinese_llava_llama_2",
+    first_user=f"[INST] <<SYS>>\n{{system}}\n<</SYS>>\n\n{{text}} [/INST] {PIECE_MARK}",
+    user=f"<s>{PIECE_MARK}[INST] {{text}} [/INST] {PIECE_MARK}",
+    assistant="{text} </s>",
+    image="\n{image}",
+    images_last=True,
+    strip=True,
+)
+# The system text, a role and what is said are tokenised each alone.
+CHINESE_BAICHUAN = PromptStyle(
+    name="chinese_llava_baichuan",
+    system=LLAMA_2.system,
+    system_format=f"{{system}}{PIECE_MARK}",
+    user=f"USER:{PIECE_MARK}{{text}}{PIECE_MARK}",
+    assistant=f"ASSISTANT:{PIECE_MARK}{{text}}</s>{PIECE_MARK}",
+    generation="ASSISTANT:",
+    image="\n{image}",
+    images_last=True,
+    strip=True,
 )
 
 MPLUG_OWL2 = PromptStyle(

@@ -112,7 +112,7 @@ def _write(folder: Path, result: dict[str, object], table: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"compare-{name}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(result) + "\n", encoding="utf-8")
         path.with_suffix(".md").write_text(table, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from sensorium.benchmarks.compare.rounds import Cell, Schedule
 from sensorium.benchmarks.compare.rows import ROWS
+from sensorium.benchmarks.compare.servers import Side, model_source
 from sensorium.benchmarks.measure.level import LevelResult
 from sensorium.benchmarks.measure.machine import describe_machine, versions
 from sensorium.serving.errors import UserError
@@ -134,7 +136,7 @@ def make_result(
         "kind": "sensorium bench compare",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model,
-        "sides": [asdict(side) for side in schedule.sides],
+        "sides": [_side(side, model) for side in schedule.sides],
         "rounds": schedule.rounds,
         "seed": schedule.seed,
         "one_at_a_time": schedule.one_at_a_time,
@@ -143,8 +145,23 @@ def make_result(
         "load_average": [min(known), max(known)] if known else None,
         "starts": [dict(zip(("side", "ready_seconds", "bytes"), s, strict=True)) for s in starts],
         "lines": [asdict(line) for line in ratios(cells, names)],
-        "cells": [asdict(cell) for cell in cells],
+        "cells": [_cell(cell) for cell in cells],
     }
+
+
+def _side(side: Side, model: str) -> dict[str, Any]:
+    """How it was started, without the folders of this machine."""
+    source = model_source(model)
+    command = [
+        "python" if part == sys.executable else part.replace(source, model) for part in side.command
+    ]
+    return {"name": side.name, "command": command, "environment": dict(side.environment)}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    """The cell without the table by size: a row has media of one size."""
+    result = {name: value for name, value in cell.result.items() if name != "by_size"}
+    return {**asdict(cell), "result": result}
 
 
 def cell_line(cell: Cell) -> str:

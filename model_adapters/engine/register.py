@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 __all__ = ["register"]
@@ -55,7 +56,11 @@ def _add_sampling_defaults(model_config: Any) -> None:
     """The authors' defaults for what neither the checkpoint nor the user says."""
     if model_config.generation_config != "auto":
         return
-    family = model_config.hf_config.read_plan().spec.generation
+    spec = model_config.hf_config.read_plan().spec
+    inside = Path(model_config.model) / spec.tokenizer.folder
+    if spec.tokenizer.folder and (inside / "generation_config.json").is_file():
+        model_config.generation_config = str(inside)
+    family = spec.generation
     said = {**model_config.try_get_generation_config(), **model_config.override_generation_config}
     added = {name: value for name, value in family.items() if name not in said}
     model_config.override_generation_config = {**added, **model_config.override_generation_config}

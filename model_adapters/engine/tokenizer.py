@@ -25,7 +25,13 @@ from sensorium.model_adapters.engine.text_config import local_folder
 from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.text_models import find_text_model
-from sensorium.model_adapters.prompts import IMAGE_MARK, USER_MARK, VIDEO_MARK, PromptStyle
+from sensorium.model_adapters.prompts import (
+    IMAGE_MARK,
+    PIECE_MARK,
+    USER_MARK,
+    VIDEO_MARK,
+    PromptStyle,
+)
 from sensorium.model_adapters.registry import FAMILY_KEY, Match, recognise
 from sensorium.model_adapters.tokenizer_kinds import TiktokenFile
 
@@ -109,6 +115,8 @@ def load_tokenizer(
     base.image_id = base.convert_tokens_to_ids(IMAGE_MARK)
     base.video_id = base.convert_tokens_to_ids(VIDEO_MARK)
     base.authors_tokens = authors_tokens
+    llama = kind.slow_llama and type(base) is transformers.LlamaTokenizer
+    base.slow_llama = llama and not by_pieces
     style = choose_style(match, path)
     _end_answers_at(base, style.stops)
     pieces = str(folder) if by_pieces else None
@@ -196,6 +204,8 @@ def _load_base(path: str, slow_llama: bool, revision: str | None, kwargs: dict[s
     named = _named_class(path, revision)
     if slow_llama and sentencepiece and named in (None, transformers.LlamaTokenizer):
         found = transformers.LlamaTokenizer
+        if "legacy" not in get_tokenizer_config(path, revision=revision):
+            kwargs = {"legacy": True, **kwargs}  # transformers 4's default, not 5's
     else:
         found = named or transformers.PreTrainedTokenizerFast
     fast = found is transformers.LlamaTokenizer and (Path(path) / "tokenizer.json").is_file()
@@ -237,6 +247,7 @@ class _Pieces:
     truncation_side: str
     base: ClassVar[Any]
     backend_tokenizer: Any
+    slow_llama: bool = False
     _typed: TypedText | None = None
 
     def encode(
@@ -296,10 +307,15 @@ class _Pieces:
             if index % 2:
                 ids += [self.image_id or 0] if piece == IMAGE_MARK else [self.video_id]
             elif typed is not None:
-                ids += typed.ids(piece)
+                for part in filter(None, piece.split(PIECE_MARK)):
+                    ids += typed.ids(self._begun(part))
             else:
-                ids += self._ids(piece, add_special_tokens and not index)
+                ids += self._ids(self._begun(piece), add_special_tokens and not index)
         return ids
+
+    def _begun(self, piece: str) -> str:
+        """The piece with the space that sentencepiece adds also before a space."""
+        return f" {piece}" if self.slow_llama and piece.startswith(" ") else piece
 
     def _between_marks(self, text: str) -> list[str]:
         """Pieces of text, and at odd places the marks between them."""
@@ -313,7 +329,8 @@ class _Pieces:
 
     def _typed_text(self) -> Any:
         if self._typed is None:
-            self._typed = TypedText(self.backend_tokenizer)
+            spaced = self.slow_llama and bool(getattr(self, "legacy", False))
+            self._typed = TypedText(self.backend_tokenizer, spaced=spaced)
         return self._typed
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -22,9 +22,13 @@ SPELLING = "\ufdd1"
 
 
 class TypedText:
-    """Turns the text of a chat into ids."""
+    """Turns the text of a chat into ids.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    `spaced`: after a special token a text begins anew, with the space that sentencepiece adds.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, spaced: bool = False) -> None:
+        self._spaced = spaced
         content = json.loads(tokenizer.to_str())
         special = [
             str(token["content"])
@@ -46,7 +50,8 @@ class TypedText:
         parts[::2] = [
             self._special.sub(lambda found: respelt(found[0]), part) for part in parts[::2]
         ]
-        return "".join(parts)
+        text = "".join(parts)
+        return text.replace(f"{SPELLING} ", f"{SPELLING}  ") if self._spaced else text
 
     def ids(self, spelt: str) -> list[int]:
         """Ids of text from `spelt`, or of a piece of it, without BOS."""

@@ -111,6 +111,15 @@ ENTRIES = (
     _family("moondream1", "moondream1", "Moondream", when=_FIRST_MOON, needs=("phi_config",)),
     _family("moondream2", "moondream2", "Moondream", needs=("text_config",)),
     _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
+    # llava-hf's checkpoints, which vLLM serves, have other ids.
+    _family("glamm", "glamm", "GLaMMForCausalLM"),
+    _family(
+        "mantis",
+        "mantis",
+        "LlavaForConditionalGeneration",
+        when={"image_token_index": "128256", "pad_token_id": "128257"},
+        needs=("text_config", "vision_config"),
+    ),
     _family("deepseek-vl", "deepseek_vl", _DEEPSEEK, when=_ONE_TOWER, needs=_DEEPSEEK_NEEDS),
     _family(
         "deepseek-vl-hybrid",

@@ -25,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "path", metavar="PATH", help="the checkpoint's folder, or a Whisper's .pt file"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
+    parser.add_argument(
+        "--family", metavar="NAME", help="as that family, where it has to be chosen by name"
+    )
     for option in OPTIONS:
         if option.name in HANDED_DOWN:
             parser.add_argument(
@@ -48,7 +51,7 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
         if found is None:
             if not path.is_dir():
                 raise UserError(f"{args.path} is neither a folder nor a Whisper's .pt file")
-            found = inspect_text(path) or inspect_checkpoint(path)
+            found = inspect_text(path) or inspect_checkpoint(path, args.family)
     except CheckpointError as error:
         raise UserError(str(error)) from None
     if args.json:
@@ -85,7 +88,6 @@ def _lines(rows: Sequence[tuple[str, str]], problems: Sequence[str]) -> str:
 
 
 def _rows(found: Inspection) -> list[tuple[str, str]]:
-    sizes = ", ".join(f"{size}: {tokens}" for size, tokens in found.image_tokens.items())
     doubt = "" if found.certain else " (a guess: check the answers)"
     return [
         ("family", f"{found.family}: {found.title}{doubt}"),
@@ -95,7 +97,8 @@ def _rows(found: Inspection) -> list[tuple[str, str]]:
         ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),
         ("its weights", found.tower_weights),
         ("projector", found.projector),
-        ("image tokens", sizes),
+        ("image tokens", _counts_by(found.image_tokens) or "takes no images"),
+        ("video tokens", _counts_by(found.video_tokens) or "takes no videos"),
         ("conversation", f"{found.prompt_style}: {found.sample!r}"),
         ("sampling", _pairs(found.generation) or "the engine's defaults"),
         *_common_rows(found),
@@ -126,6 +129,10 @@ def _common_rows(found: Inspection | TextInspection) -> list[tuple[str, str]]:
         ("weights", _size(found.weight_bytes)),
         ("cache", f"{_size(found.cache_bytes_per_token)} a token in 16 bits"),
     ]
+
+
+def _counts_by(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{size}: {tokens}" for size, tokens in sizes.items())
 
 
 def _counts(counts: Mapping[str, int]) -> str:

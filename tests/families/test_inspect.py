@@ -146,6 +146,8 @@ def test_loads_nothing_heavy(tmp_path: Path) -> None:
         ("/x/llava_plus_v0_7b", "", "llava_v0"),
         ("/x/LLaVA-Lightning-7B-delta-v1-1", "", "llava_v1"),
         ("openbmb/RLAIF-V-7B", "", "llava_v1"),
+        ("LinkSoul/Chinese-LLaVA-Cllama2", "", "chinese_llava_llama_2"),
+        ("LinkSoul/Chinese-LLaVA-Baichuan", "", "chinese_llava_baichuan"),
     ],
 )
 def test_the_style_is_asked_for_or_told_by_the_name(
@@ -203,3 +205,24 @@ class TestFamilies:
     def test_the_page_is_up_to_date(self) -> None:
         page = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
         assert page == families_markdown(), "run `sensorium families --markdown > docs/families.md`"
+
+
+def test_videos_and_a_family_that_is_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "image_aspect_ratio": "anyres",
+        "image_grid_pinpoints": "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]",
+        "mm_patch_merge_type": "spatial_unpad",
+    }
+    folder = write_checkpoint(tmp_path / "next", names(), **changes)
+    main(["inspect", str(folder), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["family"], told["video_tokens"]) == ("llava-next", {})
+    main(["inspect", str(folder), "--json", "--family", "slowfast-llava"])
+    chosen = json.loads(capsys.readouterr().out)
+    assert (chosen["family"], chosen["image_tokens"]) == ("slowfast-llava", {})
+    assert chosen["video_tokens"] == {"25 frames": 3280, "50 frames": 3680}
+    assert chosen["sample"].startswith("USER: <video>\nThe input consists of")
+    main(["inspect", str(folder), "--family", "slowfast-llava"])
+    assert "takes no images" in capsys.readouterr().out

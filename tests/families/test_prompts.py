@@ -24,6 +24,10 @@ THREE: list[Turn] = [
 ]
 YI = prompts.YI_VL.system
 LLAMA = prompts.LLAMA_2.system
+PIRATE = "You are a pirate chatbot who always responds in pirate speak!"
+SYSTEM_3, USER_3, ASSISTANT_3 = (
+    f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant")
+)
 DEEPSEEK = prompts.DEEPSEEK_VL.system
 VILA = "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{}<|{}|>"
 
@@ -201,6 +205,32 @@ WRITTEN = [
         _seen_34b("Q1", "A1", "Q2", "A2", "Q3"),
         _seen_34b("Q1", system="S"),
     ),
+    (
+        prompts.CHINESE_LLAMA_2,
+        f"[INST] <<SYS>>\n{LLAMA}\n<</SYS>>\n\nQ1 [/INST] ",
+        f"[INST] <<SYS>>\n{LLAMA}\n<</SYS>>\n\nQ1 [/INST] A1 </s><s>[INST] Q2 [/INST] A2 </s>"
+        "<s>[INST] Q3 [/INST] ",
+        "[INST] <<SYS>>\nS\n<</SYS>>\n\nQ1 [/INST] ",
+    ),
+    (
+        prompts.CHINESE_BAICHUAN,
+        f"{LLAMA}USER:Q1ASSISTANT:",
+        f"{LLAMA}USER:Q1ASSISTANT:A1</s>USER:Q2ASSISTANT:A2</s>USER:Q3ASSISTANT:",
+        "SUSER:Q1ASSISTANT:",
+    ),
+    (
+        prompts.GLAMM,
+        f"{HUMAN} USER: Q1 ASSISTANT:",
+        f"{HUMAN} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.MANTIS,
+        f"{SYSTEM_3}{PIRATE}<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}",
+        f"{SYSTEM_3}{PIRATE}<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}A1<|eot_id|>"
+        f"{USER_3}Q2<|eot_id|>{ASSISTANT_3}A2<|eot_id|>{USER_3}Q3<|eot_id|>{ASSISTANT_3}",
+        f"{SYSTEM_3}S<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}",
+    ),
 ]
 IDS = [entry[0].name for entry in WRITTEN]
 
@@ -239,7 +269,7 @@ def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) ->
     template = environment.from_string(style.jinja(bos=bos))
     text: str = template.render(messages=messages, add_generation_prompt=True, bos_token="<s>")
     assert text.count(prompts.USER_MARK) % 2 == 0
-    return text.replace(prompts.USER_MARK, "")
+    return text.replace(prompts.USER_MARK, "").replace(prompts.PIECE_MARK, "")
 
 
 NUMBERED = PromptStyle(

@@ -70,10 +70,26 @@ def onevision(**changes: Any) -> dict[str, Any]:
     return {**raw, **changes}
 
 
+MANTIS: dict[str, Any] = {
+    "architectures": ["LlavaForConditionalGeneration"],
+    "model_type": "llava",
+    "image_token_index": 128256,
+    "pad_token_id": 128257,
+    "text_config": {"model_type": "llama", "vocab_size": 128258},
+    "vision_config": {"model_type": "siglip_vision_model"},
+}
+
+
+def test_other_llavas_of_hugging_face_are_vllms() -> None:
+    assert recognise({**MANTIS, "image_token_index": 32000, "pad_token_id": 32001}) is None
+
+
 @pytest.mark.parametrize(
     ("raw", "family", "language_model"),
     [
         (LLAVA, "llava", "llama"),
+        (MANTIS, "mantis", "llama"),
+        (config("GLaMMForCausalLM"), "glamm", "llama"),
         (config("LlavaLlamaForCausalLM", mm_projector_type=None), "llava", "llama"),
         (config("LlavaMistralForCausalLM"), "llava", "mistral"),
         (config("Share4VLlamaForCausalLM"), "llava", "llama"),

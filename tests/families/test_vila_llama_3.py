@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.families.parity import Subject
 from tests.families.proof import LightProof, family_marks
 from tests.families.test_vila import VilaRead
 
@@ -19,3 +20,13 @@ class TestLlama3(VilaRead, LightProof):
         "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n"
     )
+
+    def test_answers_end_at_every_end_token(self, subject: Subject) -> None:
+        from vllm import SamplingParams
+
+        llm = subject.served.llm
+        turn = llm.get_tokenizer().convert_tokens_to_ids("<|eot_id|>")
+        for end in (0, 9, turn):
+            forced = SamplingParams(temperature=0, max_tokens=8, logit_bias={end: 100.0})
+            [output] = llm.generate("Hello", forced, use_tqdm=False)
+            assert list(output.outputs[0].token_ids) == [end]

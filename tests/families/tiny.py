@@ -192,9 +192,12 @@ def corpus() -> str:
 
 
 def llama_tokenizer(
-    folder: Path, *, legacy: bool, bos: bool = True, symbols: Sequence[str] = ()
+    folder: Path, *, legacy: bool | None, bos: bool = True, symbols: Sequence[str] = ()
 ) -> None:
-    """A sentencepiece model trained here, with the settings of Llama's; it defines `symbols`."""
+    """A sentencepiece model trained here, with the settings of Llama's; it defines `symbols`.
+
+    `legacy` of None leaves the key out, as configs do that are older than it.
+    """
     import sentencepiece
 
     text = folder / "corpus.txt"
@@ -226,7 +229,7 @@ def llama_tokenizer(
             "add_bos_token": bos,
             "add_eos_token": False,
             "clean_up_tokenization_spaces": False,
-            "legacy": legacy,
+            **({} if legacy is None else {"legacy": legacy}),
             "model_max_length": 2048,
             "padding_side": "right",
             "tokenizer_class": "LlamaTokenizer",

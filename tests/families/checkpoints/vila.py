@@ -172,6 +172,8 @@ def vila_llama_3(folder: Path) -> None:
     fields = small_sizes(rope_theta=500000.0, bos_token_id=1, eos_token_id=0, rms_norm_eps=1e-5)
     state = tiny.draw_weights(LlamaForCausalLM(LlamaConfig(**fields)), 331)
     _vila(folder, (fields, state), _siglip(folder, 332))
+    # Says more end tokens than the config does.
+    tiny.write_json(folder / "llm" / "generation_config.json", {"eos_token_id": [0, 9]})
     special = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|end_of_text|>")
     tiny.qwen_tokenizer(folder / "llm", bos="<|begin_of_text|>", special=special)
 
