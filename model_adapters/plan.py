@@ -287,7 +287,7 @@ def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPla
         folder=None if tower.folder is None else str(tower.folder),
         layers=_tower_layers(raw, spec, tower),
         keep_class_token=keep,
-        grid=token_grid(tower.config),
+        grid=token_grid({**tower.config, "image_size": _pixels_seen(spec, tower)}),
         skip=int(spec.tower.drops_first_patch and not keep),
         scales=_scales(raw, spec, tower),
     )
@@ -337,11 +337,17 @@ def _keep_class_token(raw: RawConfig, spec: FamilySpec) -> bool:
     return bool(feature == "cls_patch")
 
 
+def _pixels_seen(spec: FamilySpec, tower: TowerPlace) -> int:
+    """The edge of the squares that the tower is given."""
+    named = (size for text, size in spec.tower.sizes if text in tower.name)
+    return next(named, int(tower.config["image_size"]))
+
+
 def _image_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace, plan: TowerPlan) -> ImagePlan:
     kind = KINDS[tower.kind]
     aspect, at_most = _aspect(raw, spec)
     return ImagePlan(
-        size=max((int(tower.config["image_size"]), *plan.scales)),
+        size=max((_pixels_seen(spec, tower), *plan.scales)),
         resize="squash" if aspect == "resize" else kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),

@@ -110,7 +110,8 @@ class Tower:
     holds tower tensors. `drops_first_patch`: authors who cut the first row of the features off also
     where the tower has no class token, and lose a patch. `scales` are the sizes in pixels of
     multi-scale (S2) features, as the authors' code writes them, where the config turns them on and
-    names none.
+    names none. `sizes` are pairs of a text in the tower's name and the pixels that the authors then
+    take, where they do not go by the tower's config; the first that fits.
     """
 
     kinds: tuple[str, ...] = ("clip",)
@@ -119,6 +120,7 @@ class Tower:
     inside: Literal["used", "ignored"] = "used"
     drops_first_patch: bool = False
     scales: str = ""
+    sizes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,14 @@ class Information(BaseProcessingInfo):
         config: ComposedConfig = self.ctx.get_hf_config(ComposedConfig)
         return config.read_plan()
 
+    def most_frames(self) -> int:
+        """How many frames of a video are taken at most: the user's number, or the family's."""
+        video = self.ctx.get_mm_config().media_io_kwargs.get("video", {})
+        plan = self.plan().video
+        family = 0 if plan is None else plan.frames
+        given = int(video.get("num_frames", family))
+        return given if given > 0 else family
+
     def get_hf_processor(self, **kwargs: object) -> Any:
         """A callable is all that vLLM needs."""
         return _Prepare(self.plan())
@@ -134,7 +142,7 @@ class Information(BaseProcessingInfo):
         layout = plan.layout()
         found = {"image": layout.tokens(*layout.largest())}
         if plan.video is not None:
-            found["video"] = plan.frame_layout().tokens(plan.video.frames)
+            found["video"] = plan.frame_layout().tokens(self.most_frames())
         return {name: found[name] for name in plan.modalities}
 
 
@@ -162,7 +170,7 @@ class DummyInputs(BaseDummyInputsBuilder[Information]):
         videos = self._get_dummy_videos(
             width=plan.image.size,
             height=plan.image.size,
-            num_frames=plan.video.frames,
+            num_frames=self.info.most_frames(),
             num_videos=mm_counts.get("video", 0),
             overrides=mm_options.get("video"),
         )

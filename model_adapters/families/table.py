@@ -54,6 +54,8 @@ _TWO_TOWERS = {"vision_config": ".*'HybridVisionTower'.*"}
 # A text of its keys, to stand apart from moondream2's entry.
 _FIRST_MOON = {"phi_config": ".*"}
 
+_INTERN = {"mm_vision_tower": "(?i).*intern_?vit_?-?6b.*"}
+
 ENTRIES = (
     # The catch-all: whatever is laid out as LLaVA is, under any architecture's name.
     _family("llava", "llava"),
@@ -80,6 +82,7 @@ ENTRIES = (
     _family("slowfast-llava", "slowfast_llava", _LLAVA[0], by_name=True),
     _family("slowfast-llava-34b", "slowfast_llava:YI_34B", _LLAVA[0], by_name=True),
     _family("sharegpt4video", "sharegpt4video", _LLAVA[0], by_name=True),
+    _family("internvl-chat-1.0", "internvl_chat_v1", _LLAVA[0], when=_INTERN),
     _family("yi-vl", "yi_vl", _LLAVA[0], when={"mm_projector_type": "mlp2x_gelu_Norm"}),
     _family("mobilevlm", "mobilevlm", _MOBILE, when={"mm_projector_type": "ldpnet"}),
     _family("mobilevlm-v2", "mobilevlm_v2", _MOBILE, when={"mm_projector_type": "ldpnetv2"}),

@@ -61,6 +61,7 @@ def _find(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) -> To
     if known is not None:
         kind, config = known
         _check_kind(name, kind, kinds)
+        config = {**KINDS[kind].defaults, **config}
         return TowerPlace(name, kind, config, source=_hub_id(name, kind))
     raise CheckpointError(
         f"the vision tower {name!r} (config key `mm_vision_tower`) is not a folder in or beside "

@@ -50,6 +50,10 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "clip-vit-large-patch14": ("clip", _clip_large(224)),
     "siglip-so400m-patch14-384": ("siglip", _SIGLIP_SO400M),
     **{f"ConvLLaVA-ConvNeXt-{size}": ("convnext", _convnext_large(size)) for size in _CONVLLAVA},
+    # Without names of sizes: those of InternViT-6B are its kind's defaults.
+    "InternViT-6B-224px": ("intern_vit", {"image_size": 224}),
+    "InternViT-6B-448px": ("intern_vit", {"image_size": 448}),
+    "InternViT-6B-448px-V1-0": ("intern_vit", {"image_size": 448}),
     "TinyLLaVA-1.5B-SigLIP": ("siglip", _SIGLIP_SO400M),
     "TinyLLaVA-2.0B-SigLIP": ("siglip", _SIGLIP_SO400M),
     "TinyLLaVA-3.1B-SigLIP": ("siglip", _SIGLIP_SO400M),

@@ -44,6 +44,9 @@ def config(architecture: str, **changes: Any) -> dict[str, Any]:
     return {**LLAVA, "architectures": [architecture], **changes}
 
 
+PHI_MSFT = {"model_type": "phi-msft"}
+
+
 def deepseek(tower: str) -> dict[str, Any]:
     siglip = {"model_name": "siglip_large_patch16_384", "image_size": 384}
     sam = {"model_name": "sam_b_downsample", "image_size": 1024}
@@ -136,6 +139,13 @@ def test_other_llavas_of_hugging_face_are_vllms() -> None:
             "phi",
         ),
         (TINYLLAVA, "tinyllava", "qwen2"),
+        (
+            config("LlavaLlamaForCausalLM", mm_vision_tower="./pretrained/InternViT-6B-224px"),
+            "internvl-chat-1.0",
+            "llama",
+        ),
+        ({"architectures": ["Moondream"], "phi_config": PHI_MSFT}, "moondream1", "phi"),
+        ({"architectures": ["Moondream"], "text_config": {}}, "moondream2", "phi"),
         ({"architectures": ["MPLUGOwl2LlamaForCausalLM"]}, "mplug-owl2", "llama"),
         (deepseek("CLIPVisionTower"), "deepseek-vl", "llama"),
         (deepseek("HybridVisionTower"), "deepseek-vl-hybrid", "llama"),
@@ -159,6 +169,11 @@ def test_recognises(raw: dict[str, Any], family: str, language_model: str) -> No
 def test_names_a_language_model_that_tinyllava_is_not_served_on() -> None:
     with pytest.raises(CheckpointError, match="openelm"):
         recognise({**TINYLLAVA, "text_config": {"model_type": "openelm"}})
+
+
+def test_refuses_moondreams_that_cannot_be_told_apart() -> None:
+    with pytest.raises(CheckpointError, match="2024-03-06"):
+        recognise({"architectures": ["Moondream"], "phi_config": {"model_type": "phi"}})
 
 
 def test_leaves_janus_alone() -> None:
