@@ -21,10 +21,10 @@ INSTALL := $(PYTHON) scripts/install.py --venv $(VENV) --device $(DEVICE)
 # Spinning OpenMP threads make times vary tenfold on a shared machine; without the safe path, the
 # folder `kernels` of a checkout passes for Hugging Face's library of that name.
 TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
-PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance
+PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance --ignore=tests/speech
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install check test conformance measure-kernels lint pull clean
+.PHONY: help serve install check test conformance speech measure-kernels lint pull clean
 
 help:
 	@echo "make serve        install, then serve the embedded models on http://$(HOST):$(PORT)"
@@ -33,6 +33,7 @@ help:
 	@echo "make test         make check, and the tests that start real engines"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
 	@echo "make measure-kernels  on a GPU: test, tune, pin and time the projection kernels"
+	@echo "make speech       Whisper base beside openai-whisper and faster-whisper (half an hour)"
 	@echo "make install      install (again) into $(VENV), with the tools for development"
 	@echo "make clean        remove $(VENV) and what the tools left"
 
@@ -66,6 +67,11 @@ measure-kernels: $(INSTALLED)-dev
 	$(TEST_ENV) $(VENV)/bin/python -m sensorium.benchmarks.kernels --device cuda \
 		--pin kernels/configs --out benchmarks/results/kernels.json
 
+speech: $(INSTALLED)-speech
+	@sh scripts/test-packages.sh
+	@$(VENV)/bin/sensorium pull whisper-base
+	$(TEST_ENV) $(VENV)/bin/pytest tests/speech -o timeout=3600 $(PYTEST_ARGS)
+
 lint: $(INSTALLED)-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -88,5 +94,10 @@ $(INSTALLED)-dev:
 
 $(INSTALLED)-conformance:
 	@$(INSTALL) --extras dev,conformance
+	@rm -f $(VENV)/.installed-*
+	@touch $@ $(INSTALLED)-dev $(INSTALLED)-serve
+
+$(INSTALLED)-speech:
+	@$(INSTALL) --extras dev,speech
 	@rm -f $(VENV)/.installed-*
 	@touch $@ $(INSTALLED)-dev $(INSTALLED)-serve

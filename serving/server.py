@@ -17,6 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from sensorium.model_adapters import store
+from sensorium.model_adapters.whisper.layouts import may_be_whisper
 from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
 from sensorium.serving.engine.environment import prepare_environment
 from sensorium.serving.engine.log import EngineLog, one_line
@@ -44,7 +45,8 @@ def serve(settings: ServeSettings) -> int:
     cpu = on_cpu(settings)
     specs = resolve_models(settings, cpu=cpu)
     eager = not any(COMPILATION_OPTIONS & option_names(spec.options) for spec in specs)
-    prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
+    whisper = any(may_be_whisper(spec.source) for spec in specs)
+    prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level, whisper=whisper)
     hand_down(settings)
     listener = _listen(settings.host, settings.port)
     atexit.register(kill_children)

@@ -25,6 +25,7 @@ __all__ = [
     "WhisperCheckpoint",
     "inspect_whisper",
     "layout",
+    "may_be_whisper",
 ]
 
 OPENAI, CTRANSLATE2, HUGGING_FACE = "OpenAI", "CTranslate2", "Hugging Face"
@@ -59,6 +60,12 @@ def layout(path: Path) -> str | None:
     return (
         OPENAI if original_file(path) is not None and not (path / "config.json").is_file() else None
     )
+
+
+def may_be_whisper(source: str) -> bool:
+    """Whether a path holds a Whisper; a hub id is judged by its name."""
+    path = Path(source).expanduser()
+    return layout(path) is not None if path.exists() else "whisper" in source.lower()
 
 
 def original_file(path: Path) -> Path | None:

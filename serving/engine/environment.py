@@ -16,11 +16,13 @@ def prepare_environment(
     cpu: bool,
     eager: bool = True,
     log_level: str = "WARNING",
+    whisper: bool = False,
 ) -> None:
     """Set what the engine needs, leaving alone whatever the user has set.
 
     Threads that wait by spinning make two engines on two cores many times slower; one process less
-    per engine halves the start; vLLM's usage report is not ours to send.
+    per engine halves the start; vLLM's usage report is not ours to send. `whisper`: a Whisper is
+    among the models; its rules for the next token are written for vLLM's first model runner.
     """
     # vLLM warns about its own defaults at every start; warnings meant for us are few.
     engine_level = log_level.upper() if log_level.upper() in {"DEBUG", "INFO"} else "ERROR"
@@ -48,5 +50,7 @@ def prepare_environment(
         # vLLM compiles small parts of its sampler even then: 17 s in the first request that
         # asks for log-probabilities.
         defaults["TORCHDYNAMO_DISABLE"] = "1"
+    if whisper and not cpu:
+        defaults["VLLM_USE_V2_MODEL_RUNNER"] = "0"
     for name, value in defaults.items():
         environment.setdefault(name, value)

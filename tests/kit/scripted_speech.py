@@ -49,7 +49,8 @@ class Asked:
 class ScriptedSpeech:
     """A `SpeechEngine`: `script` gives the line for a window, or what was written as a whole.
 
-    `gate`, when given, holds every window until it is set; `cancelled` counts those given up.
+    `broken`, when given, is raised for windows from the frame `breaks_at` on; `gate`, when given,
+    holds every window until it is set. `cancelled` counts windows that were given up.
     """
 
     whisper: Whisper
@@ -57,6 +58,8 @@ class ScriptedSpeech:
     gate: asyncio.Event | None = None
     asked: list[Asked] = field(default_factory=list)
     cancelled: int = 0
+    broken: Exception | None = None
+    breaks_at: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def text(self, tokens: Sequence[int]) -> str:
@@ -70,6 +73,8 @@ class ScriptedSpeech:
         said = self.text(before)
         self.reached.set()
         self.asked.append(Asked(window.seek, window.frames, said, temperature, task.language))
+        if self.broken is not None and window.seek >= self.breaks_at:
+            raise self.broken
         try:
             if self.gate is not None:
                 await self.gate.wait()

@@ -14,7 +14,7 @@ from sensorium.model_adapters.ct2.safetensors_writer import write_safetensors
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.whisper import layouts
 from sensorium.model_adapters.whisper.languages import LANGUAGES, find_language
-from sensorium.model_adapters.whisper.layouts import inspect_whisper
+from sensorium.model_adapters.whisper.layouts import inspect_whisper, may_be_whisper
 from sensorium.model_adapters.whisper.openai import convert_openai, huggingface_name
 from sensorium.model_adapters.whisper.ready import loadable
 from sensorium.model_adapters.whisper.vocabulary_files import find_tokenizer
@@ -163,6 +163,11 @@ def test_each_layout_is_told_and_inspected(tmp_path: Path) -> None:
         changed = (folder / "model.safetensors").stat().st_mtime_ns
         assert Path(loadable(str(path))) == folder
         assert (folder / "model.safetensors").stat().st_mtime_ns == changed
+
+
+def test_a_hub_id_is_judged_by_its_name(tmp_path: Path) -> None:
+    names = ("openai/whisper-tiny", "someone/llama", str(tmp_path))
+    assert [may_be_whisper(name) for name in names] == [True, False, False]
 
 
 def test_other_models_are_left_alone(tmp_path: Path) -> None:

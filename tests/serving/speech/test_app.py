@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sensorium.serving.errors import UnavailableError
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.models import ModelSlot, ModelTable
@@ -225,6 +226,20 @@ async def test_an_english_model_neither_translates_nor_speaks_german(tmp_path: P
     german = await served.ask(language="de")
     assert [translation.status_code, german.status_code] == [400, 400]
     assert (await served.ask(language="en")).status_code == 200
+
+
+async def test_an_engine_that_dies_leaves_no_half_answer(served: Served) -> None:
+    served.speech.broken, served.speech.breaks_at = UnavailableError("The engine has stopped"), 100
+    long = {"chunking_strategy": "sequential", "sound": wav(70)}
+    answer = await served.ask(**long)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "server_error")
+    streamed = httpx.ASGITransport(served.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=streamed, base_url="http://test") as client:
+        form = {"model": "w", "stream": "true", "chunking_strategy": "sequential"}
+        events = (await client.post(PATH, data=form, files={"file": ("a.wav", wav(70))})).text
+    assert "transcript.text.delta" in events
+    assert "transcript.text.done" not in events
+    assert json.loads(events.split("\n\n")[-2].removeprefix("data: "))["error"]
 
 
 async def test_a_client_that_leaves_ends_the_work(served: Served) -> None:
