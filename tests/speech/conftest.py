@@ -84,10 +84,13 @@ def authors(original: Path, folder: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def client(folder: Path, original: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of a server of Whisper base, from the original file, under the name `base`."""
+    """A client of a server of Whisper base, as `base`, and of the same in OpenAI's layout.
+
+    The latter, `original`, does not say which heads align, so it is not asked for words.
+    """
     log = tmp_path_factory.mktemp("server") / "server.log"
     options = ["--dtype", "float32", "--kv-cache-memory-bytes", str(256 << 20)]
-    with LiveServer([f"base={original}", *options], log) as live:
+    with LiveServer([f"base={folder}", f"original={original}", *options], log) as live:
         live.wait_ready()
         with openai.OpenAI(
             base_url=f"{live.url}/v1", api_key="none", max_retries=0, timeout=3600

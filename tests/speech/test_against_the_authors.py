@@ -14,9 +14,10 @@ from tests.speech.conftest import floats
 
 
 def ours(client: Any, samples: Any, **fields: Any) -> Any:
+    model = "base" if "timestamp_granularities" in fields else "original"
     extra = {"chunking_strategy": fields.pop("way", "sequential")}
     return client.audio.transcriptions.create(
-        model="base",
+        model=model,
         file=("sound.wav", wav(samples)),
         response_format="verbose_json",
         extra_body=extra,
@@ -114,6 +115,10 @@ def write_ctranslate2(folder: Path, target: Path) -> Path:
     }
     (target / "config.json").write_text(json.dumps(config))
     shutil.copy(folder / "tokenizer.json", target)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    words = {number: word for word, number in tokenizer["model"]["vocab"].items()}
+    words |= {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
+    (target / "vocabulary.json").write_text(json.dumps([words[number] for number in sorted(words)]))
     return target
 
 
