@@ -20,6 +20,7 @@ _BY_NAME = {
     "ldpnetv2": "ldpv2",
     "abstractor": "abstractor",
     "moondream": "moondream",
+    "resampler": "resampler",
     "mlp_downsample": "downsample",
 }
 
@@ -46,6 +47,8 @@ class ProjectorType:
             return math.ceil(math.isqrt(patches) / 2) ** 2
         if self.kind == "ldpv2":
             return _LDPV2_GRID**2
+        if self.kind == "resampler":
+            return int(self.settings["n_queries"])
         if self.kind == "abstractor":
             return int(self.settings["num_learnable_queries"]) + 1
         return patches
@@ -84,6 +87,7 @@ _EXAMPLES = {
     "downsample": "mlp_downsample",
     "abstractor": "abstractor",
     "moondream": "moondream",
+    "resampler": "resampler",
 }
 
 _MODULES = "sensorium.model_adapters.engine.projectors"
@@ -96,6 +100,7 @@ BUILDERS = {
     "ldp": f"{_MODULES}.ldp:LdpProjector",
     "ldpv2": f"{_MODULES}.ldp:LdpV2Projector",
     "downsample": f"{_MODULES}.downsample:downsample",
+    "resampler": f"{_MODULES}.resampler:Resampler",
     "moondream": f"{_MODULES}.moondream:MoondreamProjector",
     "abstractor": f"{_MODULES}.abstractor:VisualAbstractor",
 }

@@ -113,6 +113,7 @@ ENTRIES = (
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
     _family("moondream1", "moondream1", "Moondream", when=_FIRST_MOON, needs=("phi_config",)),
     _family("moondream2", "moondream2", "Moondream", needs=("text_config",)),
+    _family("qwen-vl", "qwen_vl", "QWenLMHeadModel", needs=("visual",)),
     _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
     # llava-hf's checkpoints, which vLLM serves, have other ids.
     _family("glamm", "glamm", "GLaMMForCausalLM"),

@@ -9,6 +9,7 @@ from sensorium.model_adapters.towers.convnext import CONVNEXT
 from sensorium.model_adapters.towers.intern_vit import INTERN_VIT
 from sensorium.model_adapters.towers.kind import TowerKind
 from sensorium.model_adapters.towers.mplug_owl import MPLUG_OWL
+from sensorium.model_adapters.towers.qwen_vl import QWEN_VL
 from sensorium.model_adapters.towers.sam_siglip import SAM_SIGLIP
 from sensorium.model_adapters.towers.timm import TIMM_LINEAR, TIMM_SIGLIP
 from sensorium.model_adapters.towers.vit import CLIP, SIGLIP
@@ -24,5 +25,6 @@ _ALL = (
     INTERN_VIT,
     CONVNEXT,
     MPLUG_OWL,
+    QWEN_VL,
 )
 KINDS: dict[str, TowerKind] = {kind.name: kind for kind in _ALL}
