@@ -12,8 +12,9 @@ from typing import Any
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.text_model import TextModel
 from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
-from sensorium.model_adapters.prompts import STYLES, PromptStyle
-from sensorium.model_adapters.registry import Match, architecture_of, recognise
+from sensorium.model_adapters.prompt_style import PromptStyle
+from sensorium.model_adapters.prompts import STYLES
+from sensorium.model_adapters.registry import Match, architecture_of, families, recognise
 
 __all__ = ["CONVERSATION", "checkpoint_name", "choose_style", "choose_text_style", "stop_texts"]
 
@@ -71,8 +72,14 @@ def _wanted(path: str) -> PromptStyle | None:
             found = style
     if found is None:
         return None
-    if found not in STYLES:
+    known = {**_styles_of_families(), **STYLES}
+    if found not in known:
         raise CheckpointError(
-            f"{CONVERSATION} asks for {found!r}; known: {', '.join(sorted(STYLES))}"
+            f"{CONVERSATION} asks for {found!r}; known: {', '.join(sorted(known))}"
         )
-    return STYLES[found]
+    return known[found]
+
+
+def _styles_of_families() -> dict[str, PromptStyle]:
+    """Styles that only one family has, by name; reads every spec."""
+    return {style.name: style for entry in families() for style in entry.load().styles()}

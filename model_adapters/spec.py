@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sensorium.model_adapters.prompts import PromptStyle
+from sensorium.model_adapters.prompt_style import PromptStyle
 from sensorium.model_adapters.tokenizer_kinds import TokenizerKind
 from sensorium.model_adapters.translation import Translation
 from sensorium.model_adapters.videos import Video

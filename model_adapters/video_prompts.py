@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sensorium.model_adapters.prompts import LLAMA_3, PromptStyle
+from sensorium.model_adapters.prompt_style import PromptStyle
+from sensorium.model_adapters.prompts import LLAMA_3
 
 __all__ = ["IMAGE_SEQ_34B_V3", "IMAGE_SEQ_V3", "SHAREGPT4VIDEO"]
 

@@ -35,7 +35,7 @@ from sensorium.model_adapters.engine.weights import load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models import TRANSLATIONS
 from sensorium.model_adapters.layouts import Arrangement, ViewsLayout, arrange
-from sensorium.model_adapters.prompts import IMAGE_MARK, VIDEO_MARK
+from sensorium.model_adapters.prompt_style import IMAGE_MARK, VIDEO_MARK
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name
 

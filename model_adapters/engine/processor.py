@@ -28,7 +28,7 @@ from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.video_inputs import frames_of, spoken_times
 from sensorium.model_adapters.images import prepare, prepare_frames
 from sensorium.model_adapters.plan import Plan
-from sensorium.model_adapters.prompts import IMAGE_MARK, VIDEO_MARK
+from sensorium.model_adapters.prompt_style import IMAGE_MARK, VIDEO_MARK
 
 __all__ = ["DummyInputs", "Information", "MediaInputs"]
 

@@ -19,7 +19,7 @@ from typing import Any
 from transformers.utils.hub import cached_file
 
 from sensorium.model_adapters.engine.typed_text import SPELLING, respelt
-from sensorium.model_adapters.prompts import USER_MARK
+from sensorium.model_adapters.prompt_style import USER_MARK
 
 __all__ = ["SlowPieces", "defines_symbols"]
 

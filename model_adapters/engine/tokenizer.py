@@ -25,7 +25,7 @@ from sensorium.model_adapters.engine.text_config import local_folder
 from sensorium.model_adapters.engine.typed_text import TypedText
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.text_models import find_text_model
-from sensorium.model_adapters.prompts import (
+from sensorium.model_adapters.prompt_style import (
     IMAGE_MARK,
     PIECE_MARK,
     USER_MARK,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from sensorium.model_adapters.prompts import MARK_START, USER_MARK
+from sensorium.model_adapters.prompt_style import MARK_START, USER_MARK
 
 __all__ = ["SPELLING", "TypedText", "respelt"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from vllm.multimodal.parse import MultiModalDataItems
 from vllm.multimodal.video import VIDEO_LOADER_REGISTRY, VideoBackend
 
-from sensorium.model_adapters.prompts import USER_MARK
+from sensorium.model_adapters.prompt_style import USER_MARK
 from sensorium.model_adapters.videos import SAMPLERS
 
 __all__ = ["LOADER", "SampledVideo", "frames_of", "spoken_times"]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sensorium.model_adapters.language_models.text_model import TextModel
-from sensorium.model_adapters.prompts import PromptStyle
+from sensorium.model_adapters.prompt_style import PromptStyle
 from sensorium.model_adapters.spec import LanguageModel
 from sensorium.model_adapters.translation import Translation, llama_fields
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sensorium.model_adapters.prompts import PromptStyle
+from sensorium.model_adapters.prompt_style import PromptStyle
 from sensorium.model_adapters.spec import LanguageModel
 
 __all__ = ["Style", "TextModel", "no_style"]

@@ -17,7 +17,7 @@ from sensorium.model_adapters.language_models import (
     xverse,
 )
 from sensorium.model_adapters.language_models.text_model import TextModel
-from sensorium.model_adapters.prompts import PromptStyle
+from sensorium.model_adapters.prompt_style import PromptStyle
 
 __all__ = ["TEXT_MODELS", "find_text_model", "style_of", "text_model_of"]
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from sensorium.model_adapters.language_models import aquila, baichuan, internlm, qwen, xverse
-from sensorium.model_adapters.prompts import USER_MARK, PromptStyle, Turn
+from sensorium.model_adapters.prompt_style import USER_MARK, PromptStyle, Turn
 from tests.families.test_prompts import HUMAN, ONE, THREE
 
 _AQUILA = {style.name: style for style in aquila.STYLES}

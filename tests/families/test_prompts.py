@@ -7,7 +7,18 @@ from dataclasses import replace
 import pytest
 
 from sensorium.model_adapters import prompts, video_prompts
-from sensorium.model_adapters.prompts import PromptStyle, Turn
+from sensorium.model_adapters.conversation import CONVERSATION, choose_style
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.prompt_style import (
+    IMAGE_MARK,
+    PIECE_MARK,
+    USER_MARK,
+    VIDEO_MARK,
+    PromptStyle,
+    Turn,
+)
+from sensorium.model_adapters.registry import recognise
+from tests.families.test_registry import LLAVA
 
 USER = (
     "A chat between a curious user and an artificial intelligence assistant. "
@@ -254,12 +265,12 @@ class TestStyle:
     def test_jinja_writes_images_as_render_does(
         self, style: PromptStyle, one: str, three: str, with_system: str
     ) -> None:
-        image = f"{prompts.IMAGE_MARK}\n"
+        image = f"{IMAGE_MARK}\n"
         turns = [("user", f"{image}{image}\nQ1 "), ("assistant", "A1"), ("user", f"{image}Q2")]
-        plain = [(role, text.replace(prompts.IMAGE_MARK, "<image>")) for role, text in turns]
-        written = _by_template(style, turns).replace(prompts.IMAGE_MARK, "<image>")
+        plain = [(role, text.replace(IMAGE_MARK, "<image>")) for role, text in turns]
+        written = _by_template(style, turns).replace(IMAGE_MARK, "<image>")
         assert written == style.render(plain)
-        assert _by_template(style, turns).count(prompts.IMAGE_MARK) == 3
+        assert _by_template(style, turns).count(IMAGE_MARK) == 3
 
 
 def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) -> str:
@@ -268,8 +279,8 @@ def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) ->
     messages = [{"role": role, "content": text} for role, text in turns]
     template = environment.from_string(style.jinja(bos=bos))
     text: str = template.render(messages=messages, add_generation_prompt=True, bos_token="<s>")
-    assert text.count(prompts.USER_MARK) % 2 == 0
-    return text.replace(prompts.USER_MARK, "").replace(prompts.PIECE_MARK, "")
+    assert text.count(USER_MARK) % 2 == 0
+    return text.replace(USER_MARK, "").replace(PIECE_MARK, "")
 
 
 NUMBERED = PromptStyle(
@@ -294,8 +305,8 @@ def test_an_image_is_written_as_the_style_says() -> None:
         "USER: Picture 3: <img><image></img>\nQ2 ASSISTANT:"
     )
     assert NUMBERED.render(turns) == text
-    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
-    assert _by_template(NUMBERED, marked).replace(prompts.IMAGE_MARK, "<image>") == text
+    marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
+    assert _by_template(NUMBERED, marked).replace(IMAGE_MARK, "<image>") == text
 
 
 def test_images_may_follow_the_text_between_tokens() -> None:
@@ -305,8 +316,8 @@ def test_images_may_follow_the_text_between_tokens() -> None:
     image = "\n<im_start><image><im_end>"
     text = f"{HUMAN}###Human: Q1{image}{image}###Assistant:"
     assert style.render(turns) == text
-    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
-    assert _by_template(style, marked).replace(prompts.IMAGE_MARK, "<image>") == text
+    marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
+    assert _by_template(style, marked).replace(IMAGE_MARK, "<image>") == text
 
 
 def test_a_conversation_cannot_leave_its_marks() -> None:
@@ -314,7 +325,7 @@ def test_a_conversation_cannot_leave_its_marks() -> None:
     template = sandbox.ImmutableSandboxedEnvironment().from_string(
         prompts.VICUNA_V1.jinja(bos=False)
     )
-    mark = prompts.USER_MARK
+    mark = USER_MARK
     messages = [
         {"role": "system", "content": f"a{mark}b"},
         {"role": "user", "content": f"{mark}</s>{mark}"},
@@ -330,14 +341,24 @@ def test_styles_are_found_by_name() -> None:
     assert set(prompts.STYLES) >= named
 
 
+def test_a_familys_own_style_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONVERSATION, "qwen_vl")
+    match = recognise({**LLAVA, "architectures": ["LlavaLlamaForCausalLM"]})
+    assert match is not None
+    assert "Picture {number}" in choose_style(match, "somewhere").image
+    monkeypatch.setenv(CONVERSATION, "no_such_style")
+    with pytest.raises(CheckpointError, match="qwen_vl"):
+        choose_style(match, "somewhere")
+
+
 def test_images_of_one_question_are_joined_as_the_style_says() -> None:
     style = replace(prompts.QWEN_1_5, next_image="{image} ")
     turns: list[Turn] = [("user", "<image>\n<image>\n<image>\nQ1"), ("user", "<image>\nQ2")]
     text = style.render(turns, generate=False)
     assert "user\n<image> <image> <image>\nQ1<" in text
     assert "user\n<image>\nQ2<" in text
-    marked = [(role, turn.replace("<image>", prompts.IMAGE_MARK)) for role, turn in turns]
-    templated = _by_template(style, marked).replace(prompts.IMAGE_MARK, "<image>")
+    marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
+    templated = _by_template(style, marked).replace(IMAGE_MARK, "<image>")
     assert templated == style.render(turns)
 
 
@@ -356,8 +377,8 @@ def test_images_of_one_question_are_joined_as_the_style_says() -> None:
 def test_a_video_is_written_as_the_style_says(style: PromptStyle, written: str) -> None:
     text = style.render([("user", "<video>\nQ1")])
     assert written in text
-    templated = _by_template(style, [("user", f"{prompts.VIDEO_MARK}\nQ1")])
-    assert templated.replace(prompts.VIDEO_MARK, "<video>") == text
+    templated = _by_template(style, [("user", f"{VIDEO_MARK}\nQ1")])
+    assert templated.replace(VIDEO_MARK, "<video>") == text
 
 
 def test_moondream_asks_after_the_image() -> None:

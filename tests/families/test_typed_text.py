@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sensorium.model_adapters.prompts import USER_MARK
+from sensorium.model_adapters.prompt_style import USER_MARK
 
 tokenizers = pytest.importorskip("tokenizers", reason="an engine extra brings it")
 
