@@ -1,4 +1,4 @@
-"""From the bytes of a picture to what a model takes: Pillow, Hugging Face, vLLM.
+"""From the bytes of a picture to what a model takes: Pillow, Hugging Face, vLLM, Sensorium.
 
 vLLM's classes used here, of release 0.32: `MediaConnector.fetch_image`,
 `MULTIMODAL_REGISTRY.create_processor`, and on the processor `info.parse_mm_data`,
@@ -8,11 +8,13 @@ vLLM's classes used here, of release 0.32: `MediaConnector.fetch_image`,
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pybase64
 from PIL import Image
 
 from sensorium.benchmarks.workload.media import MediaFile
@@ -50,10 +52,11 @@ def decode(url: str) -> Image.Image:
 
 
 def model_paths(model: str) -> dict[str, Path]:
-    """The paths by name: `decode` alone, then with the model's Hugging Face processor and vLLM's.
+    """The paths by name: `decode` alone, the model's Hugging Face processor, vLLM's, Sensorium's.
 
-    Sensorium's server takes vLLM's path, with a fetcher of its own for URLs. Raises UserError for a
-    model that takes no images.
+    Sensorium's is what a worker of its server does, with and without `--media-exact`, and then the
+    model's processor; the hand-over between processes is not in it. Raises UserError for a model
+    that takes no images.
     """
     import torch
     from vllm.config import ModelConfig
@@ -69,18 +72,42 @@ def model_paths(model: str) -> dict[str, Path]:
     processor = MULTIMODAL_REGISTRY.create_processor(config)
     prompt = processor.dummy_inputs.get_dummy_text({"image": 1})
     connector = MediaConnector()
-    hugging_face = processor.info.get_hf_processor()
-    images = getattr(hugging_face, "image_processor", hugging_face)
+    images = getattr(processor.info.get_hf_processor(), "image_processor", None)
 
     def vllm(url: str) -> object:
         items = processor.info.parse_mm_data({"image": [connector.fetch_image(url)]})
         return processor(prompt, items)
 
-    return {
-        "decode": decode,
-        "Hugging Face": lambda url: images(images=decode(url), return_tensors="pt"),
-        "vLLM": vllm,
-    }
+    recipe = config.get_multimodal_config().media_io_kwargs.get("image", {}).get("recipe", "")
+
+    def sensorium(url: str, exact: bool) -> object:
+        content = pybase64.b64decode(url.partition(",")[2], validate=True)
+        items = processor.info.parse_mm_data({"image": [_prepared(content, recipe, exact)]})
+        return processor(prompt, items)
+
+    found: dict[str, Path] = {"decode": decode}
+    if images is not None:  # a family in its authors' layout has no processor there
+        found["Hugging Face"] = lambda url: images(images=decode(url), return_tensors="pt")
+    found["vLLM"] = vllm
+    found["Sensorium"] = lambda url: sensorium(url, False)
+    found["Sensorium, exact"] = lambda url: sensorium(url, True)
+    return found
+
+
+def _prepared(content: bytes, recipe: str, exact: bool) -> object:
+    """A picture as the server's media path hands it to vLLM's processor."""
+    from vllm.multimodal.media.base import MediaWithBytes
+
+    from sensorium.model_adapters.engine.prepared import PreparedImage
+    from sensorium.serving.media.image_work import image_job
+
+    digest = hashlib.sha256(content).digest()
+    header = {"max_pixels": 1 << 30, "exact": exact, "recipe": recipe, "mode": "RGB"}
+    answer, pixels = image_job({**header, "background": (255, 255, 255)}, content)
+    size = answer["size"]
+    if recipe:
+        return MediaWithBytes(PreparedImage(size, pixels, recipe), digest)
+    return MediaWithBytes(Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1), digest)
 
 
 def measure(
