@@ -128,8 +128,10 @@ def test_no_sound_in_a_transcription(server: LiveServer) -> None:
         data={"model": "tiny-whisper"},
         files={"file": ("a.wav", b"no sound")},
     )
+    error = answer.json()["error"]
     assert answer.status_code == 400
-    assert "audio" in answer.json()["error"]["message"].lower()
+    assert "is no sound or video file" in error["message"]
+    assert (error["param"], error["code"]) == ("file", "invalid_audio")
 
 
 def test_a_bad_request_does_not_harm_its_neighbours(demo_client: openai.OpenAI) -> None:
