@@ -35,7 +35,7 @@ def test_a_repeated_picture_is_prepared_once(
     server: LiveServer, demo_client: openai.OpenAI
 ) -> None:
     prepared, cached = items(server, "prepared"), items(server, "cached")
-    picture = circle(GREEN)
+    picture = circle(GREEN, size=(451, 259))  # like no other test's
     answers = [ask(demo_client, picture) for _ in range(3)]
     assert len(set(answers)) == 1
     assert "green" in answers[0].lower()
@@ -43,7 +43,7 @@ def test_a_repeated_picture_is_prepared_once(
 
 
 def test_stages_are_timed(server: LiveServer, demo_client: openai.OpenAI) -> None:
-    ask(demo_client, circle(BLUE))
+    ask(demo_client, circle(BLUE, size=(453, 257)))
     text = httpx.get(f"{server.url}/metrics").text
     for stage in ("queue", "decode", "prepare"):
         assert f'sensorium_media_stage_seconds_count{{media="image",stage="{stage}"}}' in text
