@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Pixels",
+    "bilinear_crop",
     "collage",
     "fit_and_pad",
     "grid",
@@ -85,11 +86,30 @@ def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
     video, size = plan.video, plan.image.size
     if video is not None and video.reducer == "collage":
         frames = [collage(frames)]
-    if video is not None and video.squash:
+    if video is not None and video.size == "bilinear_crop":
+        squares = [bilinear_crop(frame, size) for frame in frames]
+    elif video is not None and video.size == "squash":
         squares = [frame.resize((size, size), Image.Resampling.BICUBIC) for frame in frames]
     else:
         squares = [resize_and_crop(frame, plan.image, frame.size) for frame in frames]
     return _stacked(squares)
+
+
+def bilinear_crop(frame: Image.Image, size: int) -> Image.Image:
+    """The middle of the frame, its shorter edge resized to 8/7 of `size`.
+
+    RupertLuo/Valley, valley/data/video_transform.py (`resize_clip`, which takes PIL's bilinear
+    filter where it is asked for the nearest, and `CenterCrop`): 256 and 224 pixels.
+    """
+    edge, shorter = size * 8 // 7, min(frame.size)
+    width, height = (int(edge * side / shorter) for side in frame.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    if max(width, height) > _LONGEST * size:
+        across, down = frame.width / width, frame.height / height
+        box = (left * across, top * down, (left + size) * across, (top + size) * down)
+        return frame.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    resized = frame.resize((width, height), Image.Resampling.BILINEAR)
+    return resized.crop((left, top, left + size, top + size))
 
 
 def collage(frames: Sequence[Image.Image]) -> Image.Image:

@@ -52,9 +52,10 @@ class PromptStyle:
     without system text the first question is then an ordinary one. `image` is what is written for
     an image before the text (with `images_last`, after it), `{number}` in it counting the images of
     the conversation from 1; `next_image`, where set, is written instead when another image follows
-    at once. `video` is what is written for a video before the text. `question` stands between a
-    question's images and its text. `strip` takes the whitespace around each text away. `stops` are
-    the texts that end an answer beside the tokenizer's end-of-sequence token.
+    at once. `video` is what is written for a video before the text (with `videos_last`, after it).
+    `question` stands between a question's images and its text. `strip` takes the whitespace around
+    each text away. `stops` are the texts that end an answer beside the tokenizer's end-of-sequence
+    token.
     """
 
     name: str
@@ -68,6 +69,7 @@ class PromptStyle:
     images_last: bool = False
     next_image: str | None = None
     video: str = _PLAIN_VIDEO
+    videos_last: bool = False
     question: str = ""
     strip: bool = False
     stops: tuple[str, ...] = ()
@@ -106,7 +108,11 @@ class PromptStyle:
         number, written = 0, []
         video = self.video.replace("{video}", _VIDEO)
         for role, text in turns:
-            told = (text.strip() if self.strip else text).replace(f"{_VIDEO}\n", video)
+            told = text.strip() if self.strip else text
+            if self.videos_last:
+                told = told.replace(f"{_VIDEO}\n", "") + video * told.count(f"{_VIDEO}\n")
+            else:
+                told = told.replace(f"{_VIDEO}\n", video)
             parts = told.split(f"{_IMAGE}\n")
             parts[-1] = (self.question if role == "user" else "") + parts[-1]
             first, *others = parts
@@ -172,12 +178,16 @@ class PromptStyle:
         before, after = ("", image) if self.images_last else (image, "")
         loop = f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"
         last = f"{loop}{{%- if not loop.first -%}}{after}{{%- endif -%}}{{%- endfor -%}}"
+        videos = (
+            f"{{%- for part in text.split({_quoted(VIDEO_MARK)}) -%}}"
+            f"{{%- if not loop.first -%}}{{{{- {self._video()} -}}}}{{%- endif -%}}{{%- endfor -%}}"
+        )
         return (
             "{%- macro content(text, lead) -%}"
             f"{loop}{{%- if not loop.first -%}}{before}{{%- endif -%}}"
             "{%- if loop.last -%}{{- lead -}}{%- endif -%}"
             f"{self._videos(piece)}{{%- endfor -%}}"
-            f"{last if self.images_last else ''}"
+            f"{last if self.images_last else ''}{videos if self.videos_last else ''}"
             "{%- endmacro -%}"
         )
 
@@ -186,12 +196,16 @@ class PromptStyle:
         if self.video == _PLAIN_VIDEO:
             return f"{{{{- {_marked(piece)} -}}}}"
         part = _marked("(part[1:] if not loop.first and part[:1] == '\\n' else part)")
-        video = _quoted(self.video.replace("{video}", VIDEO_MARK))
+        video = "''" if self.videos_last else self._video()
         return (
             f"{{%- for part in {piece}.split({_quoted(VIDEO_MARK)}) -%}}"
             f"{{%- if not loop.first -%}}{{{{- {video} -}}}}{{%- endif -%}}"
             f"{{{{- {part} -}}}}{{%- endfor -%}}"
         )
+
+    def _video(self) -> str:
+        """A Jinja expression for a video and what is written around it."""
+        return _quoted(self.video.replace("{video}", VIDEO_MARK))
 
     def _image_expression(self, form: str) -> str:
         """A Jinja expression that fills `{image}` and `{number}` in."""

@@ -214,6 +214,6 @@ class FamilySpec:
 
     def with_image_tokens(self, style: PromptStyle, config: RawConfig) -> PromptStyle:
         """The style with the trained tokens around images that a config may speak of."""
-        if not config.get(IMAGE_TOKENS):
+        if not config.get(IMAGE_TOKENS) or IMAGE_TOKENS not in self.trained_tokens:
             return style
         return style.around_images(*self.trained_tokens[IMAGE_TOKENS])

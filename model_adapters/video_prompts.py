@@ -1,6 +1,7 @@
 """Conversation styles that write a sentence of their own about a video.
 
-Facts: apple/ml-slowfast-llava, prompt.py; ShareGPT4Omni/ShareGPT4Video, run.py.
+Facts: apple/ml-slowfast-llava, prompt.py; ShareGPT4Omni/ShareGPT4Video, run.py;
+RupertLuo/Valley, valley/model/valley_model.py (`build_inputs`), valley/inference/run_valley.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import replace
 from sensorium.model_adapters.prompt_style import PromptStyle
 from sensorium.model_adapters.prompts import LLAMA_3
 
-__all__ = ["IMAGE_SEQ_34B_V3", "IMAGE_SEQ_V3", "SHAREGPT4VIDEO"]
+__all__ = ["IMAGE_SEQ_34B_V3", "IMAGE_SEQ_V3", "SHAREGPT4VIDEO", "VALLEY"]
 
 _FRAMES = (
     "The input consists of a sequence of key frames from a video. Answer concisely with overall "
@@ -45,4 +46,21 @@ SHAREGPT4VIDEO = replace(
         "and context of the video, highlighting any significant events, characters, or "
         "objects that appear throughout the frames."
     ),
+)
+# "Assistent" is how the authors' code writes it, and no role stands before the answer.
+VALLEY = PromptStyle(
+    name="valley",
+    system=(
+        "You are Valley, a large language and vision assistant trained by ByteDance. "
+        "You are able to understand the visual content or video that the user provides, "
+        "and assist the user with a variety of tasks using natural language. "
+        "Follow the instructions carefully and explain your answers in detail."
+    ),
+    system_format="{system}\n\n###",
+    user=" Human: {text} \n###",
+    assistant=" Assistent: {text} \n###",
+    generation="",
+    video="\n<im_start>{video}<vi_end>",
+    videos_last=True,
+    stops=("###",),
 )

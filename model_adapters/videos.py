@@ -3,7 +3,8 @@
 Light: numpy only where indices are asked for. Facts: LLaVA-VL/LLaVA-NeXT, playground/demo/
 video_demo.py (`load_video`), llava/model/llava_arch.py (`get_2dPool`, `add_token_per_grid`,
 `add_token_per_frame`); apple/ml-slowfast-llava, dataset.py (`get_seq_frames`),
-slowfast_llava/llava/model/llava_arch.py (`prepare_slowfast`); ShareGPT4Omni/ShareGPT4Video, run.py.
+slowfast_llava/llava/model/llava_arch.py (`prepare_slowfast`); ShareGPT4Omni/ShareGPT4Video, run.py;
+RupertLuo/Valley, valley/model/valley_model.py.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from sensorium.model_adapters.layouts import NEWLINE, Arrangement, Pool, PoolMod
 if TYPE_CHECKING:
     from sensorium.model_adapters.layouts import Rows
 
-__all__ = ["SAMPLERS", "FrameLayout", "Newline", "Reducer", "Sampling", "Video"]
+__all__ = ["SAMPLERS", "FrameLayout", "FrameSize", "Newline", "Reducer", "Sampling", "Video"]
 
 Sampling = Literal["uniform", "per_second", "middles", "rounded_middles", "strides"]
-Reducer = Literal["frames", "slow_fast", "collage"]
+Reducer = Literal["frames", "slow_fast", "collage", "mean_and_class"]
+# How a frame becomes the tower's square: `tower` as the tower's own processor does it, `squash` the
+# whole frame bicubically, `bilinear_crop` its shorter edge to 8/7 of the square, then the middle.
+FrameSize = Literal["tower", "squash", "bilinear_crop"]
 # Where the checkpoint's newline vector stands: nowhere, at the very end, after each frame, after
 # each row of a frame. The names are those of the config key `mm_newline_position`.
 Newline = Literal["no_token", "one_token", "frame", "grid"]
@@ -32,20 +36,22 @@ Newline = Literal["no_token", "one_token", "frame", "grid"]
 class Video:
     """What a family makes of a video.
 
-    At most `frames` of it are taken, chosen as `sampling` says. `squash` resizes a frame to the
-    tower's square as a whole where images are cropped. `reducer` is "frames" (each frame's features
-    one after the other, made smaller 2 to 1 along each edge by `pool`), "slow_fast" (few frames in
-    full width, all frames small) or "collage" (the frames pasted into one picture). `times` puts a
+    At most `frames` of it are taken, chosen as `sampling` says and resized as `size` says.
+    `reducer` is "frames" (each frame's features one after the other, made smaller 2 to 1 along each
+    edge by `pool`), "slow_fast" (few frames in full width, all frames small), "collage" (the frames
+    pasted into one picture) or "mean_and_class" (the mean of each patch over all frames, then each
+    frame's class token; `between` are trained tokens that stand between the two). `times` puts a
     sentence before the question that says how long the video is and when its frames are.
     """
 
     frames: int
     sampling: Sampling = "uniform"
-    squash: bool = False
+    size: FrameSize = "tower"
     reducer: Reducer = "frames"
     pool: PoolMode | None = None
     newline: Newline = "no_token"
     times: bool = False
+    between: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,18 @@ class FrameLayout:
         """How many tokens so many frames become."""
         return len(self.arrange(frames).rows)
 
+    def parts(self, frames: int) -> tuple[int, ...]:
+        """The same as the runs of tokens that `between` stands between."""
+        if self.video.reducer == "mean_and_class":
+            return self.grid**2, frames
+        return (self.tokens(frames),)
+
     def arrange(self, frames: int) -> Arrangement:
         """The tokens of so many frames."""
         if self.video.reducer == "slow_fast":
             return self._slow_fast(frames)
+        if self.video.reducer == "mean_and_class":
+            return self._mean_and_class(frames)
         return self._in_turn(self.pictures(frames))
 
     def _features(self, frames: int) -> Rows:
@@ -117,6 +131,16 @@ class FrameLayout:
         )
         count = _SLOW * (self.grid**2 // 2) + frames * _FAST**2
         return Arrangement(frames, every.size + np.arange(count), pools)
+
+    def _mean_and_class(self, frames: int) -> Arrangement:
+        """The mean of each patch over all frames, then the frames' class tokens."""
+        import numpy as np
+
+        patches = self.grid**2
+        every = np.arange(frames * (1 + patches)).reshape(frames, 1 + patches)
+        pool = Pool(every[:, 1:].T[:, :, None], "adaptive", (1, 1))
+        rows = np.concatenate([every.size + np.arange(patches), every[:, 0]])
+        return Arrangement(frames, rows, (pool,))
 
 
 _SLOW, _FAST = 10, 4

@@ -20,6 +20,7 @@ from vllm.multimodal.processing import (
     BaseProcessingInfo,
     ProcessorInputs,
     PromptReplacement,
+    PromptUpdateDetails,
     TimingContext,
 )
 
@@ -224,14 +225,27 @@ class MediaInputs(BaseMultiModalProcessor[Information]):
             size = mm_items.get_items("image", ImageProcessorItems).get_image_size(index)
             return [filler] * layout.tokens(size.width, size.height)
 
-        def of_video(index: int) -> list[int]:
+        def of_video(index: int) -> PromptUpdateDetails:
             frames = len(frames_of(mm_items["video"].get(index)))
-            return [filler] * plan.frame_layout().tokens(frames)
+            parts = plan.frame_layout().parts(frames)
+            return _with_tokens_between(parts, filler, plan.video.between, tokenizer)
 
         updates = [PromptReplacement("image", [tokenizer.image_id], of_image)]
         if plan.video is not None:
             updates.append(PromptReplacement("video", [tokenizer.video_id], of_video))
         return updates
+
+
+def _with_tokens_between(
+    parts: Sequence[int], filler: int, between: str, tokenizer: Any
+) -> PromptUpdateDetails:
+    """Placeholders for runs of features, and the ids of the text between two runs."""
+    text: list[int] = tokenizer(between, add_special_tokens=False)["input_ids"] if between else []
+    full, features = [filler] * parts[0], [True] * parts[0]
+    for count in parts[1:]:
+        full += text + [filler] * count
+        features += [False] * len(text) + [True] * count
+    return PromptUpdateDetails(full, lambda _: torch.tensor(features))
 
 
 def _untyped(value: Any) -> Any:

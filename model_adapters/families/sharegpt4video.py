@@ -23,7 +23,7 @@ SPEC = replace(
     prompts={"": SHAREGPT4VIDEO},
     aspects={"*": "crop"},
     weights=(("model.image_newline", None), *LLAVA_WEIGHTS),
-    video=Video(frames=16, sampling="rounded_middles", squash=True, reducer="collage"),
+    video=Video(frames=16, sampling="rounded_middles", size="squash", reducer="collage"),
     modalities=("text", "video"),
     limits=(
         "chosen by name (`sensorium_family`), as nothing in a config tells it from LLaVA-NeXT; "

@@ -23,7 +23,7 @@ SPEC = replace(
     checkpoints=("liuhaotian/llava-v1.6-vicuna-7b",),
     language_models=llava_next_lms.YI_34B.language_models,
     prompts={"": IMAGE_SEQ_V3},
-    video=Video(frames=50, sampling="middles", squash=True, reducer="slow_fast"),
+    video=Video(frames=50, sampling="middles", size="squash", reducer="slow_fast"),
     modalities=("text", "video"),
     limits=(
         "chosen by name (`sensorium_family`); up to 4,096 tokens, without the dynamic stretching "

@@ -115,6 +115,8 @@ ENTRIES = (
     _family("moondream2", "moondream2", "Moondream", needs=("text_config",)),
     _family("qwen-vl", "qwen_vl", "QWenLMHeadModel", needs=("visual",)),
     _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
+    # ByteDance's Valley-Eagle has its `model_type` too.
+    _family("valley", "valley", "ValleyLlamaForCausalLM"),
     # llava-hf's checkpoints, which vLLM serves, have other ids.
     _family("glamm", "glamm", "GLaMMForCausalLM"),
     _family(

@@ -40,6 +40,12 @@ SYSTEM_3, USER_3, ASSISTANT_3 = (
     f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant")
 )
 DEEPSEEK = prompts.DEEPSEEK_VL.system
+VALLEY = (
+    "You are Valley, a large language and vision assistant trained by ByteDance. You are able to "
+    "understand the visual content or video that the user provides, and assist the user with a "
+    "variety of tasks using natural language. Follow the instructions carefully and explain your "
+    "answers in detail."
+)
 VILA = "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{}<|{}|>"
 
 
@@ -242,6 +248,13 @@ WRITTEN = [
         f"{USER_3}Q2<|eot_id|>{ASSISTANT_3}A2<|eot_id|>{USER_3}Q3<|eot_id|>{ASSISTANT_3}",
         f"{SYSTEM_3}S<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}",
     ),
+    (
+        video_prompts.VALLEY,
+        f"{VALLEY}\n\n### Human: Q1 \n###",
+        f"{VALLEY}\n\n### Human: Q1 \n### Assistent: A1 \n### Human: Q2 \n### Assistent: A2 \n###"
+        " Human: Q3 \n###",
+        "S\n\n### Human: Q1 \n###",
+    ),
 ]
 IDS = [entry[0].name for entry in WRITTEN]
 
@@ -371,6 +384,7 @@ def test_images_of_one_question_are_joined_as_the_style_says() -> None:
             "USER: <video>\nThe input consists of a sequence of",
         ),
         (video_prompts.SHAREGPT4VIDEO, "throughout the frames.Q1<|eot_id|>"),
+        (video_prompts.VALLEY, " Human: Q1\n<im_start><video><vi_end> \n###"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

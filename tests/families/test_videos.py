@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from sensorium.model_adapters.images import bilinear_crop
 from sensorium.model_adapters.layouts import NEWLINE
 from sensorium.model_adapters.videos import SAMPLERS, FrameLayout, Newline, Video
 
@@ -56,6 +58,14 @@ def test_newlines(newline: Newline, tokens: int, ends: list[int]) -> None:
     assert kept.tolist() == list(range(50, 58))
 
 
+def test_patches_are_averaged_over_frames_and_class_tokens_kept() -> None:
+    layout = FrameLayout(2, Video(frames=3, reducer="mean_and_class"))
+    found = layout.arrange(3)
+    assert (found.squares, layout.parts(3), layout.tokens(3)) == (3, (4, 3), 7)
+    assert found.rows.tolist() == [15, 16, 17, 18, 0, 5, 10]
+    assert found.pools[0].rows[:, :, 0].tolist() == [[1 + n, 6 + n, 11 + n] for n in range(4)]
+
+
 def test_slow_frames_are_those_of_the_authors() -> None:
     torch = pytest.importorskip("torch", reason="an engine extra brings it")
     layout = FrameLayout(4, Video(frames=50, reducer="slow_fast"))
@@ -63,3 +73,11 @@ def test_slow_frames_are_those_of_the_authors() -> None:
         slow = layout.arrange(frames).pools[0].rows.reshape(10, 16)[:, 0] // 16
         expected = torch.linspace(0, frames, 11).to(torch.int32).tolist()[:10]
         assert slow.tolist() == expected
+
+
+def test_a_thin_frame_is_resized_only_where_it_is_kept() -> None:
+    noise = np.random.default_rng(3).integers(0, 255, (2400, 20, 3), dtype=np.uint8)
+    frame = Image.fromarray(noise)
+    whole = frame.resize((64, 7680), Image.Resampling.BILINEAR).crop((4, 3812, 60, 3868))
+    found = np.asarray(bilinear_crop(frame, 56)).astype(int)
+    assert np.abs(found - np.asarray(whole)).max() <= 1

@@ -22,6 +22,7 @@ from tests.families.checkpoints import (
     mplug_owl2,
     qwen_vl,
     tinyllava,
+    valley,
     vila,
     yi_vl,
 )
@@ -48,4 +49,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **mixes.BUILDERS,
     **mplug_owl2.BUILDERS,
     **moondream.BUILDERS,
+    **valley.BUILDERS,
 }
