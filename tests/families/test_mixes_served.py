@@ -29,7 +29,7 @@ class TestSiglipLdpGemma(_Mix, LightProof):
     """SigLIP, MobileVLM's projector, Gemma."""
 
     checkpoint = "mix-siglip-ldp-gemma"
-    tower = "../siglip-tiny-501"
+    tower = "../siglip-tiny-mix"
 
 
 class TestConvNextNormQwen2(_Mix, LightProof):

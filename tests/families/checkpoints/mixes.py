@@ -43,13 +43,13 @@ def siglip_ldp_gemma(folder: Path) -> None:
     """SigLIP in its own folder, MobileVLM's projector, Gemma."""
     from transformers import GemmaConfig, GemmaForCausalLM
 
-    tiny.siglip_tower(folder.parent / "siglip-tiny-501", 501)
+    tiny.siglip_tower(folder.parent / "siglip-tiny-mix", 501)
     changes = {"head_dim": 32, "hidden_act": "gelu_pytorch_tanh", "rms_norm_eps": 1e-6}
     config = GemmaConfig(**small_sizes(vocab_size=640, **changes))
     state = tiny.draw_weights(GemmaForCausalLM(config), 502)
     state["model.embed_tokens.weight"] /= 6
     state = {key: value - 1 if "norm" in key else value for key, value in state.items()}
-    changes |= {"mm_projector_type": "ldpnet", "mm_vision_tower": "someone/siglip-tiny-501"}
+    changes |= {"mm_projector_type": "ldpnet", "mm_vision_tower": "someone/siglip-tiny-mix"}
     _mix(folder, "UnheardOfGemmaForCausalLM", (state, ldp_projector(503)), **changes)
 
 
