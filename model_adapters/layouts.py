@@ -27,6 +27,7 @@ __all__ = [
     "NEWLINE",
     "AnyresLayout",
     "Arrangement",
+    "ClassLastLayout",
     "Crop",
     "Layout",
     "Pool",
@@ -133,6 +134,22 @@ class SquareLayout:
     def largest(self) -> tuple[int, int]:
         """Any size is as good as the tower's."""
         return self.size, self.size
+
+
+@dataclass(frozen=True)
+class ClassLastLayout(SquareLayout):
+    """One square a picture, whose first feature, the class token, becomes the last token."""
+
+    @property
+    def parts(self) -> tuple[int, int]:
+        """Tokens of patches and of the class."""
+        return self.count - 1, 1
+
+    def rows(self, width: int, height: int) -> Rows:
+        """The patches in order, then the class."""
+        import numpy as np
+
+        return np.roll(np.arange(self.count), -1)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,13 @@ from typing import Any
 
 from sensorium.model_adapters.base_model import BaseModel, find_base
 from sensorium.model_adapters.errors import CheckpointError
-from sensorium.model_adapters.layouts import AnyresLayout, Layout, SquareLayout, ViewsLayout
+from sensorium.model_adapters.layouts import (
+    AnyresLayout,
+    ClassLastLayout,
+    Layout,
+    SquareLayout,
+    ViewsLayout,
+)
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
 from sensorium.model_adapters.registry import Match, architecture_of, families
 from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
@@ -132,6 +138,8 @@ class Plan:
             return AnyresLayout(image.size, self.tower.grid, self.pinpoints, image.at_most)
         if self.aspect(several=several) == "views":
             return ViewsLayout(image.size, self.projector.tokens(self.tower.tokens()))
+        if self.video is not None and self.video.reducer == "mean_and_class":
+            return ClassLastLayout(image.size, self.projector.tokens(self.tower.tokens()))
         newline = several and image.several is not None and image.several_newline
         return SquareLayout(image.size, self.projector.tokens(self.tower.tokens()), newline)
 

@@ -40,8 +40,9 @@ class Video:
     `reducer` is "frames" (each frame's features one after the other, made smaller 2 to 1 along each
     edge by `pool`), "slow_fast" (few frames in full width, all frames small), "collage" (the frames
     pasted into one picture) or "mean_and_class" (the mean of each patch over all frames, then each
-    frame's class token; `between` are trained tokens that stand between the two). `times` puts a
-    sentence before the question that says how long the video is and when its frames are.
+    frame's class token, also for an image alone; `between` are trained tokens that stand between
+    the two). `times` puts a sentence before the question that says how long the video is and when
+    its frames are.
     """
 
     frames: int

@@ -28,6 +28,7 @@ from sensorium.model_adapters.engine.config import ComposedConfig
 from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.video_inputs import frames_of, spoken_times
 from sensorium.model_adapters.images import prepare, prepare_frames
+from sensorium.model_adapters.layouts import ClassLastLayout
 from sensorium.model_adapters.plan import Plan
 from sensorium.model_adapters.prompt_style import IMAGE_MARK, VIDEO_MARK
 
@@ -221,7 +222,10 @@ class MediaInputs(BaseMultiModalProcessor[Information]):
         # bad-word tables index by id: only ids of the vocabulary may reach the engine.
         filler = tokenizer.unk_token_id or 0
 
-        def of_image(index: int) -> list[int]:
+        def of_image(index: int) -> list[int] | PromptUpdateDetails:
+            if plan.video is not None and isinstance(layout, ClassLastLayout):
+                between = plan.video.between
+                return _with_tokens_between(layout.parts, filler, between, tokenizer)
             size = mm_items.get_items("image", ImageProcessorItems).get_image_size(index)
             return [filler] * layout.tokens(size.width, size.height)
 

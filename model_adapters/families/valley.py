@@ -2,7 +2,8 @@
 
 Facts: RupertLuo/Valley, valley/model/valley_model.py (features, `build_inputs`),
 valley/util/data_util.py (`load_video`), valley/data/video_transform.py,
-valley/inference/run_valley.py (the video's place).
+valley/inference/run_valley.py (the video's place),
+valley/serve/model_worker.py and valley/data/dataset.py (images: a single frame).
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ SPEC = FamilySpec(
     ),
     weights=(("model.vision_tower.", "vision_tower."), *LLAVA_WEIGHTS),
     read=read_valley,
-    modalities=("text", "video"),
+    modalities=("text", "image", "video"),
     limits=(
-        "videos only; a video stands after its question, as in the authors' script; an answer may "
-        "begin with the word that the model was trained to write there; a question without a video "
-        "is kept, where the authors' code drops it; not the checkpoints with trained pooling, and "
-        "not Chinese Valley"
+        "one image or video a conversation in the authors' code, several are taken; they stand "
+        "after the question, as in the authors' script; an answer may begin with the word that the "
+        "model was trained to write there; a question without an image or video is kept, where the "
+        "authors' code drops it; not the checkpoints with trained pooling, and not Chinese Valley"
     ),
     proof="tests/families/test_valley.py",
 )

@@ -395,6 +395,13 @@ def test_a_video_is_written_as_the_style_says(style: PromptStyle, written: str) 
     assert templated.replace(VIDEO_MARK, "<video>") == text
 
 
+def test_valley_asks_before_the_image() -> None:
+    written = " Human: Q1\n<im_start><image><vi_end> \n###"
+    assert video_prompts.VALLEY.render([("user", "<image>\nQ1")]).endswith(written)
+    templated = _by_template(video_prompts.VALLEY, [("user", f"{IMAGE_MARK}\nQ1")])
+    assert templated.replace(IMAGE_MARK, "<image>").endswith(written)
+
+
 def test_moondream_asks_after_the_image() -> None:
     turns: list[Turn] = [("user", "<image>\nQ1"), ("assistant", "A1"), ("user", "Q2")]
     text = "<image><image></image>\n\nQuestion: Q1\n\nAnswer: A1\n\nQuestion: Q2\n\nAnswer: "

@@ -11,7 +11,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.readers.valley import read_valley
 from sensorium.model_adapters.video_prompts import VALLEY
 from tests.families.clips import make_clip
-from tests.families.parity import Case, Subject
+from tests.families.parity import CASES, Case, Subject
 from tests.families.proof import LightProof, family_marks
 from tests.families.valley_reference import ValleyReference
 
@@ -21,7 +21,7 @@ TALL = make_clip(9, 5.0, width=64, height=170, seed=2)
 
 
 class TestValley(LightProof):
-    """Fewer frames than are taken, more, frames of odd shapes."""
+    """Fewer frames than are taken, more, frames of odd shapes, images."""
 
     checkpoint = "valley"
     tower = "../clip-tiny-valley"
@@ -30,6 +30,15 @@ class TestValley(LightProof):
         Case("text only", text="Who are you?"),
         Case("a short video", videos=(SHORT,), text="Why?"),
         Case("a long video", videos=(LONG,), text="What?"),
+        Case("an image", images=CASES[1].images, text="What?", authors="What?\n<image>"),
+        Case("a tall image", images=CASES[3].images, text="And?", authors="And?\n<image>"),
+        Case(
+            "an image and a video",
+            images=CASES[1].images,
+            videos=(SHORT,),
+            text="Both?",
+            authors="Both?\n<image>\n<video>",
+        ),
         Case("a tall video", videos=(TALL,), text="What?"),
     )
     spoilt = cases[1]
@@ -37,7 +46,7 @@ class TestValley(LightProof):
     @staticmethod
     def write(text: str, images: int) -> str:
         """As `run_valley.py` has it by default: the video after the question."""
-        return text + "\n<video>" * images
+        return text if "<image>" in text else text + "\n<video>" * images
 
     @classmethod
     def read(cls, checkpoint: Path) -> ValleyReference:

@@ -1,11 +1,12 @@
 """What Valley's code computes, in plain torch, written apart from the adapter.
 
 Nothing of `sensorium` is imported here. Source: RupertLuo/Valley (valley/model/valley_model.py,
-valley/util/data_util.py, valley/data/video_transform.py).
+valley/util/data_util.py, valley/data/video_transform.py, valley/serve/model_worker.py).
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Sequence
@@ -14,12 +15,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
-from tests.families.clips import frames_of
-from tests.families.reference import Reference, State, load_vision, read_all, read_tokenizer
+from tests.families.clips import Clip, frames_of
+from tests.families.reference import (
+    Reference,
+    State,
+    load_vision,
+    read_all,
+    read_image_processor,
+    read_tokenizer,
+)
 
 __all__ = ["ValleyReference"]
 
@@ -45,6 +53,7 @@ class ValleyReference(Reference):
         self.bias = state["model.mm_projector.bias"]
         self.patches = (config.image_size // config.patch_size) ** 2
         self.edge = config.image_size
+        self.processor = read_image_processor(tower, siglip=False)
 
     def pieces(self, prompt: str) -> list[list[int]]:
         """The ids before and after each run of placeholder tokens."""
@@ -54,9 +63,11 @@ class ValleyReference(Reference):
 
     def ids(self, prompt: str) -> list[int]:
         """The prompt's ids, every placeholder token among them."""
-        block = "<im_start>" + "<im_patch>" * self.patches + "<im_end>"
-        block += "<vi_start>" + "<vi_frame>" * _FRAMES + "<vi_end>"
-        found: list[int] = self.tokenizer(prompt.replace("<video>", block)).input_ids
+        for name, frames in (("<image>", 1), ("<video>", _FRAMES)):
+            block = "<im_start>" + "<im_patch>" * self.patches + "<im_end>"
+            block += "<vi_start>" + "<vi_frame>" * frames + "<vi_end>"
+            prompt = prompt.replace(name, block)
+        found: list[int] = self.tokenizer(prompt).input_ids
         return found
 
     def prompt_length(self, prompt: str, images: Sequence[bytes] = ()) -> int:
@@ -65,7 +76,10 @@ class ValleyReference(Reference):
 
     def all_features(self, images: Sequence[bytes]) -> list[torch.Tensor]:
         """Every frame's features, projected, `[frames, 1 + patches, hidden]`."""
-        return [self._video(clip) for clip in images]
+        return [
+            self._see(self._video(item) if isinstance(item, Clip) else self._image(item))
+            for item in images
+        ]
 
     def _embed(self, prompt: str, features: list[torch.Tensor]) -> torch.Tensor:
         """`forward`: patches after `<im_start>`, class tokens after `<vi_start>`."""
@@ -77,7 +91,7 @@ class ValleyReference(Reference):
         ):
             first, last = int(of_patches) + 1, int(of_frames) + 1
             embedded[first : first + self.patches] = torch.mean(video[:, 1:, :], dim=0)
-            embedded[last : last + _FRAMES] = video[:, 0, :]
+            embedded[last : last + len(video)] = video[:, 0, :]
         return embedded[None]
 
     def _video(self, clip: bytes) -> torch.Tensor:
@@ -85,7 +99,14 @@ class ValleyReference(Reference):
         chosen = np.linspace(0, len(frames) - 1, _FRAMES).astype(np.int_)
         squares = [self._square(Image.fromarray(frames[index])) for index in chosen]
         pixels = torch.tensor(np.stack(squares)).float().div(255).permute(0, 3, 1, 2)
-        pixels = (pixels - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
+        return (pixels - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
+
+    def _image(self, image: bytes) -> torch.Tensor:
+        """`model_worker.py`: the tower's own processor, one frame."""
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(image))).convert("RGB")
+        return self.pixels(picture)[None]
+
+    def _see(self, pixels: torch.Tensor) -> torch.Tensor:
         layer = self.raw["mm_vision_select_layer"]
         hidden = self.tower(pixels, output_hidden_states=True).hidden_states[layer]
         return functional.linear(hidden, self.weight, self.bias)
