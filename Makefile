@@ -32,7 +32,7 @@ help:
 	@echo "make check        lint, types and the fast tests"
 	@echo "make test         make check, and the tests that start real engines"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
-	@echo "make measure-kernels  on a GPU: test, tune, pin and time the projection kernels"
+	@echo "make measure-kernels  on a GPU: test, tune, pin and time the kernels, also in a server"
 	@echo "make speech       Whisper base beside openai-whisper and faster-whisper (half an hour)"
 	@echo "make install      install (again) into $(VENV), with the tools for development"
 	@echo "make clean        remove $(VENV) and what the tools left"
@@ -66,6 +66,8 @@ measure-kernels: $(INSTALLED)-dev
 	SENSORIUM_PROJECTION_KERNELS=triton $(PYTEST) tests/families/test_native.py $(PYTEST_ARGS)
 	$(TEST_ENV) $(VENV)/bin/python -m sensorium.benchmarks.kernels --device cuda \
 		--pin kernels/configs --out benchmarks/results/kernels.json
+	$(TEST_ENV) $(VENV)/bin/python -P -m sensorium.benchmarks.kernels.servers \
+		--out benchmarks/results/kernels-servers.json
 
 speech: $(INSTALLED)-speech
 	@sh scripts/test-packages.sh

@@ -30,7 +30,7 @@ _LEAST_REQUESTS = 16
 class Schedule:
     """What to run. `requests` are those of a cell for each request under way at once."""
 
-    sides: tuple[Side, Side]
+    sides: tuple[Side, ...]
     rows: tuple[Row, ...]
     concurrency: tuple[int, ...]
     rounds: int = 4
@@ -59,9 +59,9 @@ class _Step:
 
 
 def steps(schedule: Schedule) -> Iterator[_Step]:
-    """Every cell in the order it is run; the side that goes first changes with each round.
+    """Every cell in the order it is run; each round has the sides in the reverse of the last.
 
-    Where only one server can be up, a round has all loads of one side before the other's.
+    Where only one server can be up, a round has all loads of one side before the next one's.
     """
     loads = [(row, at_once) for row in schedule.rows for at_once in schedule.concurrency]
     if schedule.one_at_a_time:
@@ -79,7 +79,7 @@ def _order(schedule: Schedule, number: int) -> Sequence[Side]:
 
 
 class _Servers:
-    """Starts servers when they are wanted, and stops the other one where only one may be up."""
+    """Starts servers when they are wanted, and stops the others where only one may be up."""
 
     def __init__(self, folder: Path, say: Callable[[str], None], alone: bool) -> None:
         self._folder = folder

@@ -126,8 +126,13 @@ def make_result(
     model: str,
     cells: Sequence[Cell],
     starts: Sequence[tuple[str, float, int]],
+    *,
+    source: str = "",
 ) -> dict[str, Any]:
-    """The JSON document: lines, every cell, how both were started, machine and versions."""
+    """The JSON document: lines, every cell, how both were started, machine and versions.
+
+    `source` is the model's folder where `model` is neither it nor a name Sensorium knows.
+    """
     names = (schedule.sides[0].name, schedule.sides[1].name)
     loads = [cell.result["load_average"] for cell in cells]
     known = [load for load in loads if load is not None]
@@ -136,7 +141,7 @@ def make_result(
         "kind": "sensorium bench compare",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model,
-        "sides": [_side(side, model) for side in schedule.sides],
+        "sides": [_side(side, model, source or model_source(model)) for side in schedule.sides],
         "rounds": schedule.rounds,
         "seed": schedule.seed,
         "one_at_a_time": schedule.one_at_a_time,
@@ -149,9 +154,8 @@ def make_result(
     }
 
 
-def _side(side: Side, model: str) -> dict[str, Any]:
+def _side(side: Side, model: str, source: str) -> dict[str, Any]:
     """How it was started, without the folders of this machine."""
-    source = model_source(model)
     command = [
         "python" if part == sys.executable else part.replace(source, model) for part in side.command
     ]

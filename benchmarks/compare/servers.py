@@ -29,6 +29,7 @@ __all__ = [
     "Side",
     "make_side",
     "model_source",
+    "process_environment",
     "set_machine_environment",
     "start",
 ]
@@ -132,8 +133,7 @@ def start(side: Side, folder: Path) -> RunningServer:
     """
     port = _free_port()
     command = [part.replace("{port}", str(port)) for part in side.command]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SENSORIUM_", "VLLM_"))}
-    environment = {**inherited, **side.environment, "SENSORIUM_DATA_DIR": str(folder / side.name)}
+    environment = process_environment(side, folder)
     log = folder / f"{side.name}.log"
     began = time.monotonic()
     with log.open("ab") as output:
@@ -152,6 +152,12 @@ def start(side: Side, folder: Path) -> RunningServer:
         server.stop()
         raise
     return server
+
+
+def process_environment(side: Side, folder: Path) -> dict[str, str]:
+    """Its whole environment: this process's without settings of servers, and the side's own."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SENSORIUM_", "VLLM_"))}
+    return {**inherited, **side.environment, "SENSORIUM_DATA_DIR": str(folder / side.name)}
 
 
 def _free_port() -> int:
