@@ -204,8 +204,10 @@ def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
         problems.append("no weight file (*.safetensors, *.bin, *.pth)")
     kind = match.spec.tokenizer
     place = folder / kind.folder if kind.folder else tokenizer_folder(match, folder)
-    if not any((place / name).is_file() for name in TOKENIZERS):
-        wanted = TOKENIZERS[:2] if kind.slow_llama else TOKENIZERS[1:]
+    legacy = match.language_model.tokenizer
+    own = (legacy.file,) if legacy is not None else ()
+    if not any((place / name).is_file() for name in (*own, *TOKENIZERS)):
+        wanted = own or (TOKENIZERS[:2] if kind.slow_llama else TOKENIZERS[1:])
         problems.append(f"no tokenizer file ({' or '.join(wanted)})")
     return problems
 

@@ -47,7 +47,7 @@ class Answer:
     worked: float
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     owner: str
     header: dict[str, Any]
@@ -74,6 +74,18 @@ class _FairQueue:
             self.count += 1
             self.bytes += len(job.content)
             self._changed.notify()
+
+    def discard(self, job: _Job) -> None:
+        """Take a job out that nobody waits for any longer, if it is still here."""
+        with self._changed:
+            jobs = self._jobs.get(job.owner)
+            if jobs is None or job not in jobs:
+                return
+            jobs.remove(job)
+            if not jobs:
+                del self._jobs[job.owner]
+            self.count -= 1
+            self.bytes -= len(job.content)
 
     def take(self) -> _Job | None:
         """The next job, or None once the queue is closed."""
@@ -141,7 +153,11 @@ class MediaPool:
         loop = asyncio.get_running_loop()
         job = _Job(owner, header, content, loop.create_future(), loop)
         self._queue.put(job)
-        return await job.future
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            self._queue.discard(job)
+            raise
 
     def close(self) -> None:
         """End the workers; jobs that wait fail."""
