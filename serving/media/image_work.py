@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import io
 import json
 import time
@@ -30,6 +31,8 @@ _TAKEN = (
     "TIFF", "WEBP",
 )  # fmt: skip
 Image.init()
+with contextlib.suppress(ImportError):  # photos of phones, where the library for them is installed
+    importlib.import_module("pillow_heif").register_heif_opener()
 FORMATS = tuple(name for name in _TAKEN if name in Image.OPEN)
 # The pixel check is ours, before decoding; Pillow's own one warns first.
 Image.MAX_IMAGE_PIXELS = None

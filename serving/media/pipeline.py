@@ -6,9 +6,11 @@ engine's media connector uses it; it knows nothing of vLLM.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,9 @@ from sensorium.serving.media.pool import Answer, MediaPool, MediaWorkError, Pool
 from sensorium.serving.settings import ServeSettings
 
 __all__ = ["MediaPipeline", "PreparedPicture", "Recipe"]
+
+# Bytes whose digest takes more than a millisecond, and is left to a thread.
+_LONG = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,19 @@ class MediaPipeline:
 
         Raises MediaWorkError for one that cannot be used.
         """
-        digest = hashlib.sha256(content + recipe.key()).digest()
-        before = self.pictures.misses
-        found = await self.pictures.get(digest, lambda: self._prepare(digest, content, recipe))
-        if self.pictures.misses == before:
+        if len(content) > _LONG:
+            digest = await asyncio.to_thread(_digest, content, recipe)
+        else:
+            digest = _digest(content, recipe)
+        prepared_now = False
+
+        def prepare() -> Coroutine[Any, Any, PreparedPicture]:
+            nonlocal prepared_now
+            prepared_now = True
+            return self._prepare(digest, content, recipe)
+
+        found = await self.pictures.get(digest, prepare)
+        if not prepared_now:
             self.measures.hit("image")
         return found
 
@@ -147,3 +161,9 @@ class MediaPipeline:
         width, height = answer.header["size"]
         self.measures.worked("image", answer, len(content), width * height)
         return PreparedPicture(digest, (width, height), pixels, answer.header.get("mode", ""))
+
+
+def _digest(content: bytes, recipe: Recipe) -> bytes:
+    found = hashlib.sha256(recipe.key())
+    found.update(content)
+    return found.digest()

@@ -39,12 +39,11 @@ class PoolOptions:
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's answer: its header, the raw bytes, and the seconds it waited and took."""
+    """A worker's answer: its header, the raw bytes, and the seconds the job had waited."""
 
     header: dict[str, Any]
     content: bytes
     waited: float
-    worked: float
 
 
 @dataclass(eq=False)
@@ -212,8 +211,7 @@ class _Worker(threading.Thread):
             return self._replace("the decoder broke down over it")
         if "error" in header:
             return MediaWorkError(str(header["error"]))
-        done = time.monotonic()
-        return Answer(header, content, waited=began - job.asked, worked=done - began)
+        return Answer(header, content, waited=began - job.asked)
 
     def _start_process(self) -> None:
         ours, theirs = self._context.Pipe()

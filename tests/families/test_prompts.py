@@ -13,7 +13,6 @@ from sensorium.model_adapters.prompt_style import (
     IMAGE_MARK,
     PIECE_MARK,
     USER_MARK,
-    VIDEO_MARK,
     PromptStyle,
     Turn,
 )
@@ -269,11 +268,11 @@ class TestStyle:
     def test_jinja_writes_the_same(
         self, style: PromptStyle, one: str, three: str, with_system: str
     ) -> None:
-        assert _by_template(style, ONE) == one
-        assert _by_template(style, THREE, bos=True) == f"<s>{three}"
-        assert _by_template(style, [("system", "S"), *ONE], bos=True) == f"<s>{with_system}"
+        assert by_template(style, ONE) == one
+        assert by_template(style, THREE, bos=True) == f"<s>{three}"
+        assert by_template(style, [("system", "S"), *ONE], bos=True) == f"<s>{with_system}"
         nasty: list[Turn] = [("user", "{{ x }} {system} {text} '\\n'\n")]
-        assert _by_template(style, nasty) == style.render(nasty)
+        assert by_template(style, nasty) == style.render(nasty)
 
     def test_jinja_writes_images_as_render_does(
         self, style: PromptStyle, one: str, three: str, with_system: str
@@ -281,12 +280,12 @@ class TestStyle:
         image = f"{IMAGE_MARK}\n"
         turns = [("user", f"{image}{image}\nQ1 "), ("assistant", "A1"), ("user", f"{image}Q2")]
         plain = [(role, text.replace(IMAGE_MARK, "<image>")) for role, text in turns]
-        written = _by_template(style, turns).replace(IMAGE_MARK, "<image>")
+        written = by_template(style, turns).replace(IMAGE_MARK, "<image>")
         assert written == style.render(plain)
-        assert _by_template(style, turns).count(IMAGE_MARK) == 3
+        assert by_template(style, turns).count(IMAGE_MARK) == 3
 
 
-def _by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) -> str:
+def by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) -> str:
     sandbox = pytest.importorskip("jinja2.sandbox", reason="an engine extra brings it")
     environment = sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     messages = [{"role": role, "content": text} for role, text in turns]
@@ -319,7 +318,7 @@ def test_an_image_is_written_as_the_style_says() -> None:
     )
     assert NUMBERED.render(turns) == text
     marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
-    assert _by_template(NUMBERED, marked).replace(IMAGE_MARK, "<image>") == text
+    assert by_template(NUMBERED, marked).replace(IMAGE_MARK, "<image>") == text
 
 
 def test_images_may_follow_the_text_between_tokens() -> None:
@@ -330,7 +329,7 @@ def test_images_may_follow_the_text_between_tokens() -> None:
     text = f"{HUMAN}###Human: Q1{image}{image}###Assistant:"
     assert style.render(turns) == text
     marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
-    assert _by_template(style, marked).replace(IMAGE_MARK, "<image>") == text
+    assert by_template(style, marked).replace(IMAGE_MARK, "<image>") == text
 
 
 def test_a_conversation_cannot_leave_its_marks() -> None:
@@ -362,47 +361,3 @@ def test_a_familys_own_style_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv(CONVERSATION, "no_such_style")
     with pytest.raises(CheckpointError, match="qwen_vl"):
         choose_style(match, "somewhere")
-
-
-def test_images_of_one_question_are_joined_as_the_style_says() -> None:
-    style = replace(prompts.QWEN_1_5, next_image="{image} ")
-    turns: list[Turn] = [("user", "<image>\n<image>\n<image>\nQ1"), ("user", "<image>\nQ2")]
-    text = style.render(turns, generate=False)
-    assert "user\n<image> <image> <image>\nQ1<" in text
-    assert "user\n<image>\nQ2<" in text
-    marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
-    templated = _by_template(style, marked).replace(IMAGE_MARK, "<image>")
-    assert templated == style.render(turns)
-
-
-@pytest.mark.parametrize(
-    ("style", "written"),
-    [
-        (prompts.QWEN_1_5, "user\n<video>\nQ1<|im_end|>"),
-        (
-            video_prompts.IMAGE_SEQ_V3,
-            "USER: <video>\nThe input consists of a sequence of",
-        ),
-        (video_prompts.SHAREGPT4VIDEO, "throughout the frames.Q1<|eot_id|>"),
-        (video_prompts.VALLEY, " Human: Q1\n<im_start><video><vi_end> \n###"),
-    ],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_a_video_is_written_as_the_style_says(style: PromptStyle, written: str) -> None:
-    text = style.render([("user", "<video>\nQ1")])
-    assert written in text
-    templated = _by_template(style, [("user", f"{VIDEO_MARK}\nQ1")])
-    assert templated.replace(VIDEO_MARK, "<video>") == text
-
-
-def test_valley_asks_before_the_image() -> None:
-    written = " Human: Q1\n<im_start><image><vi_end> \n###"
-    assert video_prompts.VALLEY.render([("user", "<image>\nQ1")]).endswith(written)
-    templated = _by_template(video_prompts.VALLEY, [("user", f"{IMAGE_MARK}\nQ1")])
-    assert templated.replace(IMAGE_MARK, "<image>").endswith(written)
-
-
-def test_moondream_asks_after_the_image() -> None:
-    turns: list[Turn] = [("user", "<image>\nQ1"), ("assistant", "A1"), ("user", "Q2")]
-    text = "<image><image></image>\n\nQuestion: Q1\n\nAnswer: A1\n\nQuestion: Q2\n\nAnswer: "
-    assert prompts.MOONDREAM1.render(turns) == text
