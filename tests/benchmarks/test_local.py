@@ -81,8 +81,10 @@ class TestEngine:
         costs = {
             cost["path"]: cost["cpu_seconds"] for cost in json.loads(path.read_text())["costs"]
         }
-        assert set(costs) == {"decode", "Hugging Face", "vLLM"}
+        ours = {"Sensorium", "Sensorium, exact"}
+        assert set(costs) == {"decode", "Hugging Face", "vLLM"} | ours
         assert costs["decode"] < min(costs["Hugging Face"], costs["vLLM"])
+        assert all(costs[path] > 0 for path in ours)
 
     def test_compare(self, tmp_path: Path) -> None:
         options = ["--rows", "image", "--concurrency", "2", "--rounds", "1", "--requests", "1"]
