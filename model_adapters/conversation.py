@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sensorium.model_adapters.choices import (
+    CONVERSATION,
+    checkpoint_name,
+    choice,
+    with_family,
+)
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.text_model import TextModel
 from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
@@ -16,17 +20,7 @@ from sensorium.model_adapters.prompt_style import PromptStyle
 from sensorium.model_adapters.prompts import STYLES
 from sensorium.model_adapters.registry import Match, architecture_of, families, recognise
 
-__all__ = ["CONVERSATION", "checkpoint_name", "choose_style", "choose_text_style", "stop_texts"]
-
-# A style's name, NAME=STYLE for one checkpoint, or several of these with commas.
-CONVERSATION = "SENSORIUM_CONVERSATION"
-_CACHED = re.compile(r"models--(?:[^/]+?--)?([^/]+)/snapshots/")
-
-
-def checkpoint_name(path: str) -> str:
-    """The last part of a hub id or of a folder, also for a folder of the hub's cache."""
-    cached = _CACHED.search(path)
-    return cached[1] if cached is not None else Path(path).name
+__all__ = ["choose_style", "choose_text_style", "stop_texts"]
 
 
 def choose_style(match: Match, path: str) -> PromptStyle:
@@ -60,16 +54,12 @@ def stop_texts(checkpoint: Path) -> tuple[str, ...]:
         raw = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
-    match = recognise(raw) if isinstance(raw, dict) else None
+    match = recognise(with_family(raw, str(checkpoint))) if isinstance(raw, dict) else None
     return () if match is None else choose_style(match, str(checkpoint)).stops
 
 
 def _wanted(path: str) -> PromptStyle | None:
-    name, found = checkpoint_name(path), None
-    for entry in filter(None, map(str.strip, os.environ.get(CONVERSATION, "").split(","))):
-        checkpoint, separator, style = entry.rpartition("=")
-        if not separator or checkpoint in (name, path):
-            found = style
+    found = choice(CONVERSATION, path)
     if found is None:
         return None
     known = {**_styles_of_families(), **STYLES}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "UnknownFamilyError"]
+__all__ = ["CheckpointError", "UnconfirmedFamilyError", "UnknownFamilyError"]
 
 
 class CheckpointError(ValueError):
@@ -14,3 +14,7 @@ class CheckpointError(ValueError):
 
 class UnknownFamilyError(CheckpointError):
     """No model family is known for a config; the message lists what was seen and what is near."""
+
+
+class UnconfirmedFamilyError(CheckpointError):
+    """A config of a family whose facts were not all seen, and that no user named."""

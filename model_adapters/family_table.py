@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sensorium.model_adapters.language_models.text_model import TextModel
@@ -22,6 +23,9 @@ answers, and the published checkpoints themselves were not run.
 Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`) loads as family
 `llava` when its projector and language model are known. `sensorium inspect PATH` says how a
 checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed.
+
+A family marked as unconfirmed was written without having seen all of its facts. It is served only
+where `--family` names it, never because a config looks like it.
 
 This page is written by `sensorium families --markdown`.
 """
@@ -53,6 +57,7 @@ def family_rows() -> list[dict[str, Any]]:
                 "prompts": sorted({style.name for style in spec.styles()}),
                 "class": _class(spec),
                 "limits": spec.limits,
+                "unconfirmed": spec.unconfirmed,
                 "proof": spec.proof,
             }
         )
@@ -72,6 +77,7 @@ def _text_row(model: TextModel) -> dict[str, Any]:
         "prompts": [],
         "class": "text",
         "limits": model.limits,
+        "unconfirmed": "",
         "proof": model.proof,
     }
 
@@ -79,6 +85,12 @@ def _text_row(model: TextModel) -> dict[str, Any]:
 def _class(spec: FamilySpec) -> str:
     """Which composed model serves the family."""
     return "masked" if any(m.masked for m in spec.language_models.values()) else "merge"
+
+
+def _unconfirmed(row: Mapping[str, Any]) -> str:
+    if not row["unconfirmed"]:
+        return ""
+    return f"- **Unconfirmed**, served with `--family {row['family']}` only: {row['unconfirmed']}\n"
 
 
 def families_markdown() -> str:
@@ -97,6 +109,7 @@ def families_markdown() -> str:
             f"projector, {' or '.join(row['language_models'])} language model\n"
             f"- Conversation: {' or '.join(f'`{name}`' for name in row['prompts'])}\n"
             f"- Limits: {row['limits']}\n"
+            f"{_unconfirmed(row)}"
             f"- Proof: `{row['proof']}`\n"
         )
     parts.append(_TEXT_HEAD)

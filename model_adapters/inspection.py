@@ -19,10 +19,11 @@ from sensorium.model_adapters.base_model import (
     own_name,
     tokenizer_folder,
 )
+from sensorium.model_adapters.choices import with_family
 from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
-from sensorium.model_adapters.registry import FAMILY_KEY, Match, architecture_of, recognise
+from sensorium.model_adapters.registry import Match, architecture_of, recognise
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
 from sensorium.model_adapters.weight_names import DROPPED, place
@@ -49,14 +50,16 @@ class Inspection:
     """The findings; `to_dict` is what `sensorium inspect --json` prints.
 
     `placed` counts tensors by part, `dropped` by reason; `weight_bytes` is None where sizes are not
-    known; `generation` are the family's sampling defaults; `base` says what the checkpoint is to
-    another model, if it is not whole; `problems` is what keeps it from being served.
+    known; `unconfirmed` is what was not seen of the family's facts; `generation` are the family's
+    sampling defaults; `base` says what the checkpoint is to another model, if it is not whole;
+    `problems` is what keeps it from being served.
     """
 
     path: str
     family: str
     title: str
     certain: bool
+    unconfirmed: str
     why: str
     architecture: str
     language_model: str
@@ -84,12 +87,9 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_checkpoint(folder: Path, family: str | None = None) -> Inspection:
-    """Read a folder; raises CheckpointError where there is no config or no family fits it.
-
-    `family` names the family where it is chosen, as `FAMILY_KEY` does for the server.
-    """
-    raw = _config(folder) | ({} if family is None else {FAMILY_KEY: family})
+def inspect_checkpoint(folder: Path) -> Inspection:
+    """Read a folder; raises CheckpointError where there is no config or no family fits it."""
+    raw = with_family(_config(folder), str(folder.resolve()))
     match = recognise(raw)
     if match is None:
         raise UnknownFamilyError(_not_ours(folder, raw))
@@ -116,6 +116,7 @@ def inspect_checkpoint(folder: Path, family: str | None = None) -> Inspection:
         family=plan.family,
         title=match.spec.title,
         certain=plan.certain,
+        unconfirmed=match.spec.unconfirmed,
         why=plan.why,
         architecture=name,
         language_model=plan.text_architecture,

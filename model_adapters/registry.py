@@ -16,7 +16,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from sensorium.model_adapters.errors import UnknownFamilyError
+from sensorium.model_adapters.errors import (
+    CheckpointError,
+    UnconfirmedFamilyError,
+    UnknownFamilyError,
+)
 from sensorium.model_adapters.language_models import guess_language_model
 from sensorium.model_adapters.spec import FamilySpec, LanguageModel, RawConfig
 
@@ -74,7 +78,8 @@ class Match:
     """A recognised family. `why` says by what; `certain` is False where parts were guessed.
 
     `config` is the checkpoint's config in LLaVA's flat keys; its architecture may be that of the
-    language model alone, and it is by this one that conversation styles are chosen.
+    language model alone, and it is by this one that conversation styles are chosen. `chosen`: the
+    user named the family.
     """
 
     spec: FamilySpec
@@ -82,6 +87,7 @@ class Match:
     language_model: LanguageModel
     why: str
     certain: bool
+    chosen: bool = False
 
 
 class Registry:
@@ -124,17 +130,22 @@ class Registry:
         """The family of a config in its authors' layout; None for configs that are not ours.
 
         A config with `FAMILY_KEY` belongs to the family that the key names. Raises
-        UnknownFamilyError for a LLaVA-like config whose language model is unknown.
+        UnknownFamilyError for a LLaVA-like config whose language model is unknown,
+        UnconfirmedFamilyError for one of a family that has to be named and is not, and
+        CheckpointError for one that has not what the named family reads.
         """
         chosen = raw.get(FAMILY_KEY)
         fitting = [entry for entry in self if entry.fits(raw)]
         if chosen is not None:
             entry = self._entry(str(chosen))
+            _require(entry, raw)
         elif fitting:
             entry = max(fitting, key=lambda entry: (bool(entry.architectures), len(entry.when)))
         else:
             return None
         spec = entry.load()
+        if spec.unconfirmed and chosen is None:
+            raise UnconfirmedFamilyError(_not_asked_for(spec, raw))
         config = raw if spec.read is None else spec.read(raw)
         # A spec's `read` names the language model where the config names only the whole.
         name = architecture_of(config)
@@ -146,12 +157,14 @@ class Registry:
             ]
             if chosen is not None:
                 seen.append("chosen by name")
-            return Match(spec, config, known, " and ".join(seen), certain=True)
+            why = " and ".join(seen)
+            return Match(spec, config, known, why, certain=True, chosen=chosen is not None)
         guess = guess_language_model(name, str(raw.get("model_type", "")))
         if guess is None:
             raise UnknownFamilyError(self._unknown(raw))
         why = f"laid out as LLaVA is, and {name or raw.get('model_type')!r} speaks of a "
-        return Match(spec, config, guess, f"{why}{guess.config_type} language model", certain=False)
+        why += f"{guess.config_type} language model"
+        return Match(spec, config, guess, why, certain=False, chosen=chosen is not None)
 
     def _unknown(self, raw: RawConfig) -> str:
         known = {name for entry in self for name in entry.architectures}
@@ -162,6 +175,22 @@ class Registry:
             f"no language model is known for architecture {name!r} "
             f"(seen in the config: {seen}); the nearest known: {', '.join(near) or 'none'}"
         )
+
+
+def _require(entry: Entry, raw: RawConfig) -> None:
+    absent = [key for key in entry.needs if raw.get(key) is None]
+    if absent:
+        raise CheckpointError(
+            f"the family {entry.name!r} was asked for, which reads {', '.join(absent)} from the "
+            f"config; that of {architecture_of(raw) or 'this checkpoint'!r} has no such key"
+        )
+
+
+def _not_asked_for(spec: FamilySpec, raw: RawConfig) -> str:
+    return (
+        f"the config of {architecture_of(raw)!r} is one of the family {spec.name!r}, which is "
+        f"unconfirmed: {spec.unconfirmed}. It is served only on request: --family {spec.name}"
+    )
 
 
 _TELLING = ("model_type", "mm_vision_tower", "mm_projector_type", "image_aspect_ratio")

@@ -161,7 +161,9 @@ class FamilySpec:
     (none: the checkpoint's folder). `read` rewrites a config of another shape into LLaVA's flat
     keys; where it gives a `mm_vision_config`, that is the tower's config (with its `kind`) and the
     tower lies inside. `refine` goes on by the shapes of the checkpoint's tensors, where its files
-    are at hand. `proof` names the test that compares the family with its reference.
+    are at hand. `unconfirmed` says what of the published checkpoints was not seen: such a family is
+    served only where a user names it. `proof` names the test that compares the family with its
+    reference.
     """
 
     name: str
@@ -193,6 +195,7 @@ class FamilySpec:
     refine: Callable[[RawConfig, Shapes], RawConfig] | None = None
     modalities: tuple[str, ...] = ("text", "image")
     limits: str = ""
+    unconfirmed: str = ""
 
     def tokens_of(self, config: RawConfig) -> tuple[str, ...]:
         """The trained tokens that a config speaks of."""

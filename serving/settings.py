@@ -96,6 +96,12 @@ OPTIONS: tuple[Option, ...] = (
         many=True,
     ),
     Option(
+        "family",
+        "model family by its name, or NAME=FAMILY (repeatable)",
+        metavar="FAMILY",
+        many=True,
+    ),
+    Option(
         "projection-kernels",
         "what projects media: auto, triton or reference",
         default="auto",
@@ -124,7 +130,7 @@ _POSITIVE = (
 )
 _NOT_NEGATIVE = ("media_workers", "media_cache_mb")
 # Options that the reading of checkpoints takes from the environment.
-HANDED_DOWN = ("vision-tower", "base-model", "conversation")
+HANDED_DOWN = ("vision-tower", "base-model", "conversation", "family")
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -184,6 +190,7 @@ class ServeSettings:
     vision_tower: tuple[str, ...] = ()
     base_model: tuple[str, ...] = ()
     conversation: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
     projection_kernels: str = "auto"
     engine_options: tuple[str, ...] = field(default=())
 

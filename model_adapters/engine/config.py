@@ -11,12 +11,13 @@ from transformers import AutoConfig, PreTrainedConfig
 from vllm.transformers_utils import config as vllm_config
 from vllm.transformers_utils.config_parser_base import ConfigParserBase
 
+from sensorium.model_adapters.choices import with_family
 from sensorium.model_adapters.engine.text_config import find_meta_folders, text_config
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.meta_llama import read_meta_folder
 from sensorium.model_adapters.language_models.text_models import text_model_of
 from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_fields
-from sensorium.model_adapters.registry import FAMILY_KEY, Match, recognise
+from sensorium.model_adapters.registry import Match, recognise
 from sensorium.model_adapters.towers import KINDS
 
 __all__ = [
@@ -77,7 +78,7 @@ def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
         text_config=text,
         vision_config=_tower_config(plan.tower),
         plan=plan.to_dict(),
-        chosen=FAMILY_KEY in match.config,
+        chosen=match.chosen,
         dtype=plan.dtype,
         tie_word_embeddings=bool(text.tie_word_embeddings),
         eos_token_id=text.eos_token_id,
@@ -126,8 +127,9 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
             """The raw config and the configuration made of it."""
             raw = _read(model, revision)
             overrides = kwargs.get("hf_overrides")
-            if raw is not None and isinstance(overrides, dict):
-                raw = {**raw, **overrides}
+            if raw is not None:
+                given = overrides if isinstance(overrides, dict) else {}
+                raw = {**with_family(raw, str(model)), **given}
             text = None if raw is None else text_model_of(raw)
             if raw is not None and text is not None:
                 return raw, text_config(raw, text)

@@ -18,6 +18,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from vllm.tokenizers.hf import get_cached_tokenizer
 
 from sensorium.model_adapters.base_model import tokenizer_folder
+from sensorium.model_adapters.choices import with_family
 from sensorium.model_adapters.conversation import choose_style, choose_text_style
 from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
 from sensorium.model_adapters.engine.sentencepiece import SlowPieces, defines_symbols
@@ -186,7 +187,8 @@ def _recognised(path: str, revision: str | None, family: str | None) -> Match:
         raw = json.loads((Path(path) / "config.json").read_text(encoding="utf-8"))
     else:
         raw, _ = transformers.PreTrainedConfig.get_config_dict(path, revision=revision)
-    match = recognise(raw if family is None else {**raw, FAMILY_KEY: family})
+    chosen = with_family(raw, path) if family is None else {**raw, FAMILY_KEY: family}
+    match = recognise(chosen)
     if match is None:
         raise CheckpointError(
             f"{path}: tokenizer mode {MODE!r} is for checkpoints in their authors' layout"

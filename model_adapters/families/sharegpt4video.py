@@ -26,8 +26,7 @@ SPEC = replace(
     video=Video(frames=16, sampling="rounded_middles", size="squash", reducer="collage"),
     modalities=("text", "video"),
     limits=(
-        "chosen by name (`sensorium_family`), as nothing in a config tells it from LLaVA-NeXT; "
-        "videos only"
+        "chosen by name (`--family`), as nothing in a config tells it from LLaVA-NeXT; videos only"
     ),
     proof="tests/families/test_sharegpt4video.py",
 )

@@ -2,8 +2,7 @@
 
 Facts: apple/ml-slowfast-llava, prompt.py, run_demo.py, cfgs/ (50 frames, ten of them in full width,
 all of them as 4 x 4), slowfast_llava/llava/mm_utils.py (`resize`). The checkpoints are LLaVA-1.6's
-own, so the family is served only where a config override names it:
-`--hf-overrides '{"sensorium_family": "slowfast-llava"}'`.
+own, so the family is served only where a user names it: `--family slowfast-llava`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SPEC = replace(
     video=Video(frames=50, sampling="middles", size="squash", reducer="slow_fast"),
     modalities=("text", "video"),
     limits=(
-        "chosen by name (`sensorium_family`); up to 4,096 tokens, without the dynamic stretching "
+        "chosen by name (`--family`); up to 4,096 tokens, without the dynamic stretching "
         "that the authors' script switches on beyond; the authors ask one question a video"
     ),
     proof="tests/families/test_slowfast_llava.py",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sensorium.serving.cli.serve import add_option
 from sensorium.serving.errors import UserError
-from sensorium.serving.settings import OPTIONS, load_settings
+from sensorium.serving.settings import HANDED_DOWN, OPTIONS, load_settings
 
 if TYPE_CHECKING:
     from sensorium.serving.batch.bodies import RowMaker
@@ -34,7 +34,7 @@ _ENDPOINTS = {
     "translations": "/v1/audio/translations",
 }
 _MEDIA_BYTES = 256 << 20
-_SHARED = ("device", "log-level", "allow-private-media")
+_SHARED = ("device", "log-level", "allow-private-media", *HANDED_DOWN)
 _ENGINE = [o for o in OPTIONS if o.engine or o.name in _SHARED]
 _EPILOG = """\
 INPUT is a .jsonl file in OpenAI's batch format, or with a body or a list of messages a line; a
@@ -253,7 +253,11 @@ def _settings(
     args: argparse.Namespace, rest: Sequence[str], maker: RowMaker, found: BatchInput
 ) -> dict[str, Any]:
     """All that the answers depend on; a resumed batch must have the same."""
-    engine = {o.name: getattr(args, o.dest) for o in OPTIONS if o.engine and o.dest in args}
+    engine = {
+        o.name: getattr(args, o.dest)
+        for o in OPTIONS
+        if (o.engine or o.name in HANDED_DOWN) and o.dest in args
+    }
     root = args.media_root
     return {
         "input": found.digest,

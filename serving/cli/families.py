@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sensorium.model_adapters.family_table import families_markdown, family_rows
 
@@ -28,11 +29,13 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
         print(families_markdown(), end="")
     else:
         rows = [("FAMILY", "TAKES", "WHAT IT IS")]
-        rows += [
-            (row["family"], "+".join(row["modalities"]), row["title"]) for row in family_rows()
-        ]
+        rows += [(row["family"], "+".join(row["modalities"]), _title(row)) for row in family_rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             print("  ".join(cells).rstrip())
     return 0
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    return f"{row['title']} (unconfirmed)" if row["unconfirmed"] else str(row["title"])

@@ -25,9 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "path", metavar="PATH", help="the checkpoint's folder, or a Whisper's .pt file"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
-    parser.add_argument(
-        "--family", metavar="NAME", help="as that family, where it has to be chosen by name"
-    )
     for option in OPTIONS:
         if option.name in HANDED_DOWN:
             parser.add_argument(
@@ -51,7 +48,7 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
         if found is None:
             if not path.is_dir():
                 raise UserError(f"{args.path} is neither a folder nor a Whisper's .pt file")
-            found = inspect_text(path) or inspect_checkpoint(path, args.family)
+            found = inspect_text(path) or inspect_checkpoint(path)
     except CheckpointError as error:
         raise UserError(str(error)) from None
     if args.json:
@@ -92,6 +89,7 @@ def _rows(found: Inspection) -> list[tuple[str, str]]:
     return [
         ("family", f"{found.family}: {found.title}{doubt}"),
         ("because", found.why),
+        *([("unconfirmed", found.unconfirmed)] if found.unconfirmed else []),
         ("needs", found.base or "no other model"),
         ("language model", f"{found.language_model} in {found.architecture}"),
         ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),

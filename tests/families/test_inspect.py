@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sensorium.model_adapters.conversation import CONVERSATION, choose_style, stop_texts
+from sensorium.model_adapters.choices import CONVERSATION, FAMILY
+from sensorium.model_adapters.conversation import choose_style, stop_texts
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.family_table import families_markdown
 from sensorium.model_adapters.folders import VISION_TOWER
@@ -208,8 +209,9 @@ class TestFamilies:
 
 
 def test_videos_and_a_family_that_is_chosen(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(FAMILY, "")
     changes = {
         "image_aspect_ratio": "anyres",
         "image_grid_pinpoints": "[(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]",

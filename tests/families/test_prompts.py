@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sensorium.model_adapters import prompts, video_prompts
-from sensorium.model_adapters.conversation import CONVERSATION, choose_style
+from sensorium.model_adapters.choices import CONVERSATION
+from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.prompt_style import (
     IMAGE_MARK,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
+from sensorium.model_adapters.choices import FAMILY, with_family
+from sensorium.model_adapters.errors import (
+    CheckpointError,
+    UnconfirmedFamilyError,
+    UnknownFamilyError,
+)
 from sensorium.model_adapters.registry import FAMILY_KEY, Entry, Registry, families, recognise
 
 LLAVA: dict[str, Any] = {
@@ -237,6 +243,39 @@ def test_every_entry_loads_and_agrees_with_its_spec() -> None:
 def test_a_family_that_is_chosen_must_exist() -> None:
     with pytest.raises(UnknownFamilyError, match="slowfast-llava"):
         recognise({**LLAVA, FAMILY_KEY: "slowfastllava"})
+
+
+UNSEEN = replace(
+    families()["llava"], name="unseen", title="A family nobody saw", unconfirmed="its config.json"
+)
+
+
+@pytest.fixture
+def with_unseen() -> Registry:
+    registry = Registry()
+    registry.add(Entry("unseen", f"{__name__}:UNSEEN", ("LlavaLlamaForCausalLM",)))
+    return registry
+
+
+def test_an_unconfirmed_family_is_served_on_request_only(with_unseen: Registry) -> None:
+    with pytest.raises(UnconfirmedFamilyError, match=r"its config\.json.*--family unseen"):
+        with_unseen.match(LLAVA)
+    match = with_unseen.match({**LLAVA, FAMILY_KEY: "unseen"})
+    assert match is not None
+    assert match.chosen
+    assert "chosen by name" in match.why
+
+
+def test_a_family_is_not_forced_on_a_config_that_lacks_its_keys() -> None:
+    with pytest.raises(CheckpointError, match="reads phi_config from the config"):
+        recognise({**LLAVA, FAMILY_KEY: "moondream1"})
+
+
+def test_a_family_is_chosen_for_one_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FAMILY, "a=mobilevlm, llava-v1.6-34b=slowfast-llava-34b")
+    assert with_family(LLAVA, "liuhaotian/llava-v1.6-34b")[FAMILY_KEY] == "slowfast-llava-34b"
+    assert with_family(LLAVA, "/models/a")[FAMILY_KEY] == "mobilevlm"
+    assert FAMILY_KEY not in with_family(LLAVA, "/models/b")
 
 
 def test_a_text_model_of_the_same_name_is_not_taken() -> None:
