@@ -12,12 +12,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from sensorium.serving.errors import BadRequestError, PayloadTooLargeError, RequestError
+from sensorium.serving.files.description import PURPOSES
 from sensorium.serving.files.limits import FileLimits
 from sensorium.serving.files.store import FileStore, NotFoundError, Page
 
 __all__ = ["add_files", "lifetime_of", "page_as_json", "page_of"]
 
-PURPOSES = ("batch", "vision", "user_data", "assistants")
 _FORM_OVERHEAD = 1 << 16
 _SHORTEST_LIFE, _LONGEST_LIFE = 3600, 30 * 86_400
 _CLIENT_LEFT = 499

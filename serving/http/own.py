@@ -18,6 +18,7 @@ from sensorium.serving.errors import (
 )
 from sensorium.serving.files.api import add_files
 from sensorium.serving.files.batch_api import add_batches
+from sensorium.serving.files.description import with_files
 from sensorium.serving.http.docs_page import docs_asset, docs_page
 from sensorium.serving.http.kernel_metrics import kernel_registry, kernel_uses, summary
 from sensorium.serving.http.metrics import exposition
@@ -144,7 +145,12 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
 
 def _add_documentation(app: FastAPI, state: ServerState) -> None:
     own_openapi = app.openapi
-    app.openapi = lambda: merged_openapi(own_openapi(), state.models)  # type: ignore[method-assign]
+
+    def described() -> dict[str, Any]:
+        own = own_openapi() if state.files is None else with_files(own_openapi())
+        return merged_openapi(own, state.models)
+
+    app.openapi = described  # type: ignore[method-assign]
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
