@@ -45,12 +45,14 @@ class KernelUse:
 class ServedModel(Protocol):
     """A model that answers requests: an ASGI app of its own and what the outer app must know.
 
+    `at_once` is how many requests its engine runs together at most; more of them wait.
     `media_limits` maps a modality (`image`, `audio`, `video`) to the most items a prompt may hold;
     a modality that is absent is not taken at all. `stop_texts` end an answer beside the tokenizer's
     end token; chats that set no `stop` get them.
     """
 
     app: ASGIApp
+    at_once: int
     capabilities: frozenset[str]
     media_limits: Mapping[str, int]
     stop_texts: tuple[str, ...]

@@ -237,7 +237,6 @@ def _file_service(
         batch_bytes=int(settings.batch_max_mb * (1 << 20)),
         batch_rows=settings.batch_max_rows,
         inflight=settings.batch_inflight,
-        busy_inflight=max(1, settings.batch_inflight // 8),
         retention=int(settings.batch_retention_days * 86_400),
     )
     try:

@@ -73,7 +73,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("max-file-mb", "largest file taken by /v1/files", float, 512.0, "MB"),
     Option("batch-max-mb", "largest input of a batch", float, 200.0, "MB"),
     Option("batch-max-rows", "most rows of a batch", int, 50_000, "N"),
-    Option("batch-inflight", "batch rows asked at once while nobody else asks", int, 64, "N"),
+    Option(
+        "batch-inflight",
+        "batch rows asked at once while nobody else asks; 0: half of what an engine runs at once",
+        int,
+        0,
+        "N",
+    ),
     Option("batch-retention-days", "days that outputs of batches are kept", float, 30.0, "DAYS"),
     Option("log-level", "debug, info, warning or error", default="warning", metavar="LEVEL"),
     Option("served-model-name", "names the model answers to", metavar="NAME", many=True),
@@ -121,14 +127,13 @@ _POSITIVE = (
     "max_file_mb",
     "batch_max_mb",
     "batch_max_rows",
-    "batch_inflight",
     "batch_retention_days",
     "media_max_mpixels",
     "media_max_seconds",
     "media_timeout",
     "media_queue",
 )
-_NOT_NEGATIVE = ("media_workers", "media_cache_mb")
+_NOT_NEGATIVE = ("media_workers", "media_cache_mb", "batch_inflight")
 # Options that the reading of checkpoints takes from the environment.
 HANDED_DOWN = ("vision-tower", "base-model", "conversation", "family")
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -183,7 +188,7 @@ class ServeSettings:
     max_file_mb: float = 512.0
     batch_max_mb: float = 200.0
     batch_max_rows: int = 50_000
-    batch_inflight: int = 64
+    batch_inflight: int = 0
     batch_retention_days: float = 30.0
     log_level: str = "warning"
     served_model_name: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from sensorium.serving.batch.target import Target, app_target
 from sensorium.serving.engine.arguments import COMPILATION_OPTIONS, ModelSpec, option_names
@@ -34,6 +35,7 @@ def with_engine(
     """
     cpu = on_cpu(settings)
     (spec,) = resolve_models(settings, cpu=cpu)
+    spec = replace(spec, offline=True)
     eager = not COMPILATION_OPTIONS & option_names(spec.options)
     prepare_environment(cpu=cpu, eager=eager, log_level=settings.log_level)
     hand_down(settings)
@@ -90,4 +92,6 @@ def app_of_models(state: ServerState) -> Target:
         reasons = (slot.model.dead() for slot in state.models.slots if slot.model is not None)
         return next((reason for reason in reasons if reason is not None), None)
 
-    return app_target(SensoriumApp(state), dead)
+    # Some rows more than run at once, so that the next ones' media are ready.
+    running = sum(slot.model.at_once for slot in state.models.slots if slot.model is not None)
+    return app_target(SensoriumApp(state), dead, running + running // 4)

@@ -17,6 +17,7 @@ __all__ = ["BrokenOffError", "Reply", "Target", "UnreachableError", "app_target"
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _CONNECT_SECONDS = 10.0
+_INFLIGHT = 128
 
 
 class UnreachableError(Exception):
@@ -38,11 +39,17 @@ class Reply:
 
 
 class Target:
-    """Sends requests; `dead` tells why no request will ever be answered, where that is known."""
+    """Sends requests; `dead` tells why no request will ever be answered, where that is known.
 
-    def __init__(self, client: httpx.AsyncClient, dead: Callable[[], str | None]) -> None:
+    `inflight` is how many of them at once keep it busy.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, dead: Callable[[], str | None], inflight: int
+    ) -> None:
         self.client = client
         self.dead = dead
+        self.inflight = inflight
 
     async def send(
         self, url: str, content: bytes, content_type: str, *, seconds: float | None = None
@@ -83,10 +90,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def url_target(url: str, api_key: str | None, inflight: int) -> Target:
+def url_target(url: str, api_key: str | None, inflight: int | None = None) -> Target:
     """A server over HTTP, given with or without the final /v1; UserError for what is no URL."""
     import httpx
 
+    inflight = inflight or _INFLIGHT
     root = url.rstrip("/").removesuffix("/v1")
     try:
         host = httpx.URL(root).host
@@ -101,15 +109,16 @@ def url_target(url: str, api_key: str | None, inflight: int) -> Target:
         limits=httpx.Limits(max_connections=inflight, max_keepalive_connections=inflight),
         trust_env=host not in LOOPBACK,
     )
-    return Target(client, lambda: None)
+    return Target(client, lambda: None, inflight)
 
 
 class _AppTarget(Target):
     """Calls an ASGI app directly: half of what httpx costs for a small request is saved."""
 
-    def __init__(self, app: ASGIApp, dead: Callable[[], str | None]) -> None:
+    def __init__(self, app: ASGIApp, dead: Callable[[], str | None], inflight: int) -> None:
         self._app = app
         self.dead = dead
+        self.inflight = inflight
 
     async def send(
         self, url: str, content: bytes, content_type: str, *, seconds: float | None = None
@@ -186,6 +195,6 @@ class _Exchange:
         return Reply(self._status, body, given.get("x-request-id"), _retry_after(given))
 
 
-def app_target(app: ASGIApp, dead: Callable[[], str | None]) -> Target:
+def app_target(app: ASGIApp, dead: Callable[[], str | None], inflight: int = _INFLIGHT) -> Target:
     """An ASGI app in this process: the same routes, errors and usage as over HTTP."""
-    return _AppTarget(app, dead)
+    return _AppTarget(app, dead, inflight)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sensorium.serving.cli.serve import add_option
 from sensorium.serving.errors import UserError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sensorium.serving.batch.bodies import RowMaker
     from sensorium.serving.batch.inputs import BatchInput
     from sensorium.serving.batch.job import Job
-    from sensorium.serving.batch.runner import RunOptions
     from sensorium.serving.batch.tables import Columns
 
 __all__ = ["PASSES_UNKNOWN_OPTIONS", "SUMMARY", "configure", "run"]
@@ -103,7 +102,10 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--max-inflight", type=int, default=128, metavar="N", help="rows asked at once (128)"
+        "--max-inflight",
+        type=int,
+        metavar="N",
+        help="rows asked at once (default: what keeps the engine full; with --url 128)",
     )
     group.add_argument(
         "--max-retries", type=int, default=8, metavar="N", help="further tries of a row (8)"
@@ -128,6 +130,9 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     from sensorium.serving.batch.job import Job, forget_failed_tries
     from sensorium.serving.client import ClientError
 
+    least = 1 if args.max_inflight is None else args.max_inflight
+    if least < 1 or args.max_retries < 0:
+        raise UserError("--max-inflight must be at least 1, --max-retries at least 0")
     if args.url and rest:
         raise UserError(f"unknown option {rest[0]} (with --url there is no engine to pass it to)")
     try:
@@ -148,17 +153,28 @@ def _run(args: argparse.Namespace, rest: Sequence[str], job: Job, found: BatchIn
     import asyncio
 
     from sensorium.serving.batch.media import MediaFiles
+    from sensorium.serving.batch.retry import RetryPolicy
+    from sensorium.serving.batch.runner import RunOptions
     from sensorium.serving.batch.session import Session
     from sensorium.serving.batch.target import Target, url_target
 
     files = MediaFiles(args.media_root or found.media_root, _MEDIA_BYTES)
-    session = Session(job, found, files, _options(args), sys.stderr, args.quiet)
+    retry = RetryPolicy(retries=args.max_retries)
+    lookahead = 8 if args.longest_first else 0
+
+    async def answer(target: Target, stream: TextIO) -> int:
+        inflight = args.max_inflight or target.inflight
+        options = RunOptions(
+            inflight=inflight, timeout=args.timeout, lookahead=lookahead * inflight, retry=retry
+        )
+        return await Session(job, found, files, options, stream, args.quiet).run(target)
+
     if args.url:
 
         async def over_http() -> int:
             target = url_target(args.url, args.api_key, args.max_inflight)
             try:
-                return await session.run(target)
+                return await answer(target, sys.stderr)
             finally:
                 await target.close()
 
@@ -168,8 +184,7 @@ def _run(args: argparse.Namespace, rest: Sequence[str], job: Job, found: BatchIn
     from sensorium.serving.engine.log import EngineLog
 
     async def in_process(target: Target, log: EngineLog) -> int:
-        session.stream = log.terminal  # past the pipe that holds the engine's log
-        return await session.run(target)
+        return await answer(target, log.terminal)  # past the pipe that holds the engine's log
 
     given = {option.dest: getattr(args, option.dest) for option in _ENGINE if option.dest in args}
     variables = {option.variable for option in _ENGINE} & os.environ.keys()
@@ -179,20 +194,6 @@ def _run(args: argparse.Namespace, rest: Sequence[str], job: Job, found: BatchIn
         {name: os.environ[name] for name in variables},
     )
     return with_engine(settings, in_process, quiet=args.quiet)
-
-
-def _options(args: argparse.Namespace) -> RunOptions:
-    from sensorium.serving.batch.retry import RetryPolicy
-    from sensorium.serving.batch.runner import RunOptions
-
-    if args.max_inflight < 1 or args.max_retries < 0:
-        raise UserError("--max-inflight must be at least 1, --max-retries at least 0")
-    return RunOptions(
-        inflight=args.max_inflight,
-        timeout=args.timeout,
-        lookahead=8 * args.max_inflight if args.longest_first else 0,
-        retry=RetryPolicy(retries=args.max_retries),
-    )
 
 
 def _columns(args: argparse.Namespace) -> Columns:

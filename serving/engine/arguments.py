@@ -26,13 +26,15 @@ class ModelSpec:
     """A model to serve: its names, where it is, and engine options in the order of precedence.
 
     `options` are tokens of vLLM's command line, the weakest first: a later one wins.
-    `audio_seconds` is the longest recording that a Whisper takes.
+    `audio_seconds` is the longest recording that a Whisper takes. `offline`: nobody waits for a
+    single answer, so that vLLM's larger batches of its offline use are right.
     """
 
     names: tuple[str, ...]
     source: str
     options: tuple[str, ...] = field(default=())
     audio_seconds: float = 4 * 3600.0
+    offline: bool = False
 
 
 def option_names(tokens: Sequence[str]) -> set[str]:

@@ -77,8 +77,8 @@ def locked_batch(folder: Path) -> Iterator[bool]:
 class Execution:
     """Works on one batch whose lock is held; `runner` is there while rows are asked.
 
-    `began` is called when it begins to ask rows, `counted` with the numbers of rows that were
-    answered and that failed since the last call.
+    At most `inflight` rows are asked at once. `began` is called when it begins to ask rows,
+    `counted` with the numbers of rows that were answered and that failed since the last call.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Execution:
         store: FileStore,
         limits: FileLimits,
         *,
+        inflight: int,
         began: Callable[[], None],
         counted: Callable[[int, int], None],
     ) -> None:
@@ -99,6 +100,7 @@ class Execution:
         self._table = table
         self._store = store
         self._limits = limits
+        self._inflight = inflight
         self._began = began
         self._counted = counted
 
@@ -161,7 +163,7 @@ class Execution:
             return
         journal = await asyncio.to_thread(self._journal)
         rows = read_jsonl(path, RowMaker(self.record.endpoint), strict=True)
-        options = RunOptions(inflight=self._limits.inflight)
+        options = RunOptions(inflight=self._inflight)
         try:
             self.runner = BatchRunner(rows, journal, target, self._files(), options)
             self._seen = self.runner.tally.done, self.runner.tally.failed

@@ -36,6 +36,7 @@ _LOG = logging.getLogger("sensorium")
 _POLL_SECONDS = 5.0
 _PAUSE_AFTER_TROUBLE = 30.0
 _QUIET_SECONDS = 2.0
+_BUSY_SHARE = 8  # an eighth of the rows while others ask
 _SWEEP_SECONDS = 60.0
 # So that a short batch need not wait for a long one.
 _AT_ONCE = 4
@@ -65,7 +66,7 @@ class FileService:
         self._task: asyncio.Task[None] | None = None
         self._target: Target | None = None
         self._quiet: asyncio.TimerHandle | None = None
-        self._inflight = self.limits.inflight
+        self._busy = False
 
     def start(self, app: ASGIApp) -> None:
         """Begin to work; rows are sent to `app`, the server's own."""
@@ -131,20 +132,26 @@ class FileService:
             self._quiet.cancel()
             self._quiet = None
         if online:
-            self._resize(self.limits.busy_inflight)
+            self._set_busy(True)
         else:
             loop = asyncio.get_running_loop()
-            self._quiet = loop.call_later(_QUIET_SECONDS, self._resize, self.limits.inflight)
+            self._quiet = loop.call_later(_QUIET_SECONDS, self._set_busy, False)
 
-    def _resize(self, inflight: int) -> None:
-        self._inflight = min(inflight, self.limits.inflight)
+    def _set_busy(self, busy: bool) -> None:
+        self._busy = busy
         self._share()
+
+    def _room(self) -> int:
+        """Rows that may be with the engines while nobody else asks."""
+        running = (slot.model.at_once for slot in self._models.slots if slot.model is not None)
+        return self.limits.inflight or max(1, max(running, default=0) // 2)
 
     def _share(self) -> None:
         """Give each batch that asks rows its part of the room."""
         runners = self._runners()
+        room = self._room() // _BUSY_SHARE if self._busy else self._room()
         for runner in runners:
-            runner.window.resize(max(1, self._inflight // len(runners)))
+            runner.window.resize(max(1, room // len(runners)))
 
     async def _work(self, target: Target) -> None:
         tasks: dict[str, asyncio.Task[None]] = {}
@@ -215,6 +222,7 @@ class FileService:
                 self.table,
                 self.store,
                 self.limits,
+                inflight=self._room(),
                 began=self._share,
                 counted=self._counted,
             )

@@ -35,6 +35,7 @@ class FakeModel:
         gate: asyncio.Event | None = None,
     ) -> None:
         self.app = self._app
+        self.at_once = 128
         self.capabilities = capabilities
         self.media_limits: Mapping[str, int] = media_limits or {}
         self.stop_texts: tuple[str, ...] = ()

@@ -184,7 +184,7 @@ async def test_a_batch_goes_on_after_the_server_has_stopped(tmp_path: Path) -> N
 async def test_batch_rows_make_room_for_clients(tmp_path: Path) -> None:
     gate = asyncio.Event()
     model = FakeModel(gate=gate)
-    async with server(tmp_path, model, inflight=8, busy_inflight=1) as client:
+    async with server(tmp_path, model, inflight=8) as client:
         body = row("x")["body"]
         online = asyncio.create_task(client.post(CHAT, json=body))
         await model.started.wait()
@@ -194,6 +194,22 @@ async def test_batch_rows_make_room_for_clients(tmp_path: Path) -> None:
         assert len(model.received) == 1 + 1
         gate.set()
         assert (await online).status_code == 200
+        await wait_for(client, batch["id"], "completed")
+
+
+@pytest.mark.parametrize(("inflight", "expected"), [(0, 3), (5, 5)])
+async def test_half_of_what_the_engine_runs_at_once_is_asked(
+    tmp_path: Path, inflight: int, expected: int
+) -> None:
+    gate = asyncio.Event()
+    model = FakeModel(gate=gate)
+    model.at_once = 6
+    async with server(tmp_path, model, inflight=inflight) as client:
+        batch = await create(client, jsonl(*(row(str(n)) for n in range(30))))
+        await wait_for(client, batch["id"], "in_progress")
+        await asyncio.sleep(0.2)
+        assert len(model.received) == expected
+        gate.set()
         await wait_for(client, batch["id"], "completed")
 
 
