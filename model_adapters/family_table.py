@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sensorium.model_adapters.audio_model import AudioModel
+from sensorium.model_adapters.audio_models import AUDIO_MODELS
 from sensorium.model_adapters.language_models.text_model import TextModel
 from sensorium.model_adapters.language_models.text_models import TEXT_MODELS
 from sensorium.model_adapters.registry import families
@@ -22,7 +24,8 @@ answers, and the published checkpoints themselves were not run.
 
 Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`) loads as family
 `llava` when its projector and language model are known. `sensorium inspect PATH` says how a
-checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed.
+checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed,
+but for the audio models at the end, for which Sensorium has an entry of its own.
 
 A family marked as unconfirmed was written without having seen all of its facts. It is served only
 where `--family` names it, never because a config looks like it.
@@ -36,6 +39,15 @@ Language models that are Llama or Qwen2 under names of their own, and that vLLM 
 They are served as text models in their authors' layout, without remote code, and the same
 translations let a checkpoint laid out as LLaVA is stand on one of them
 (`tests/families/test_legacy_composed.py`).
+"""
+_AUDIO_HEAD = """
+## Audio models that chat
+
+Served by vLLM's own classes, with Sensorium's entry: what a model hears, how long a sound may be
+and what becomes of a longer one. A sound is brought to the model's rate and mixed to one channel by
+the media path; one that the model would not hear to its end is refused with status 400, by its
+length and the limit, on every route. `input_audio` and `audio_url` parts are taken. Sampling comes
+from the checkpoint's `generation_config.json`, then from the entry.
 """
 
 
@@ -61,7 +73,8 @@ def family_rows() -> list[dict[str, Any]]:
                 "proof": spec.proof,
             }
         )
-    return rows + [_text_row(model) for model in TEXT_MODELS]
+    rows += [_text_row(model) for model in TEXT_MODELS]
+    return rows + [_audio_row(model) for model in AUDIO_MODELS]
 
 
 def _text_row(model: TextModel) -> dict[str, Any]:
@@ -82,6 +95,34 @@ def _text_row(model: TextModel) -> dict[str, Any]:
     }
 
 
+def _audio_row(model: AudioModel) -> dict[str, Any]:
+    return {
+        "family": model.name,
+        "title": model.title,
+        "checkpoints": list(model.checkpoints),
+        "architectures": list(model.architectures),
+        "language_models": [],
+        "towers": [],
+        "projectors": [],
+        "modalities": list(model.modalities),
+        "prompts": [],
+        "class": "native",
+        "limits": model.limits,
+        "unconfirmed": "",
+        "proof": model.proof,
+        "audio": {
+            "rate": model.rate,
+            "seconds": model.seconds,
+            "window": model.window,
+            "sounds": model.sounds,
+            "tokens_per_second": model.tokens_per_second,
+            "placeholder": model.placeholder,
+            "generation": dict(model.generation),
+            "needs": model.needs,
+        },
+    }
+
+
 def _class(spec: FamilySpec) -> str:
     """Which composed model serves the family."""
     return "masked" if any(m.masked for m in spec.language_models.values()) else "merge"
@@ -98,7 +139,7 @@ def families_markdown() -> str:
     parts = [_HEAD]
     rows = family_rows()
     for row in rows:
-        if row["class"] == "text":
+        if row["class"] in ("text", "native"):
             continue
         parts.append(
             f"\n## {row['title']}\n\n"
@@ -123,4 +164,24 @@ def families_markdown() -> str:
             f"- Limits: {row['limits']}\n"
             f"- Proof: `{row['proof']}`\n"
         )
-    return "".join(parts)
+    return "".join([*parts, _AUDIO_HEAD, *map(_audio_part, AUDIO_MODELS)])
+
+
+def _audio_part(model: AudioModel) -> str:
+    sampling = ", ".join(f"{name} {value:g}" for name, value in model.generation.items())
+    lines = [
+        ("Family", f"`{model.name}`, served by vLLM's own class, with our entry"),
+        ("Checkpoints", ", ".join(f"`{name}`" for name in model.checkpoints)),
+        ("Takes", ", ".join(model.modalities)),
+        ("Hears", f"{model.rate} Hz, one channel; {model.tokens_per_second:g} tokens a second"),
+        ("Length", model.beyond),
+        ("Sounds in a prompt", "" if model.sounds is None else f"at most {model.sounds}"),
+        ("In the prompt", f"`{model.placeholder}`"),
+        ("Sampling that the authors advise", sampling),
+        ("Limits", model.limits),
+        ("Needs", model.needs),
+        ("Proof", f"`{model.proof}`" if model.proof else "none runs here"),
+        ("Sources", "; ".join(model.sources)),
+    ]
+    told = "".join(f"- {name}: {text}\n" for name, text in lines if text)
+    return f"\n### {model.title}\n\n{told}"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sensorium.model_adapters.audio_model import AudioModel
 
 __all__ = ["register"]
 
@@ -19,6 +23,7 @@ def register() -> None:
     from vllm.renderers.registry import RENDERER_REGISTRY
     from vllm.tokenizers.registry import TokenizerRegistry
 
+    from sensorium.model_adapters.audio_models import AUDIO_MODELS
     from sensorium.model_adapters.engine.config import (
         ARCHITECTURE,
         MASKED_ARCHITECTURE,
@@ -44,25 +49,20 @@ def register() -> None:
     _replace_native(ModelRegistry)
     modes = {"sensorium": "ComposedTokenizer", "sensorium-text": "TextTokenizer"}
     # vLLM hands a tokenizer no overrides of the config: the mode says which family was chosen.
-    modes |= {f"sensorium:{entry.name}": f"Tokenizer_{entry.name}" for entry in families()}
+    modes |= {f"sensorium:{family.name}": f"Tokenizer_{family.name}" for family in families()}
     for mode, tokenizer in modes.items():
         TokenizerRegistry.register(mode, f"{package}.tokenizer", tokenizer)
         RENDERER_REGISTRY.register(mode, "vllm.renderers.hf", "HfRenderer")
     MODELS_CONFIG_MAP[ARCHITECTURE] = MODELS_CONFIG_MAP[MASKED_ARCHITECTURE] = _defaults()
     MODELS_CONFIG_MAP[TEXT_ARCHITECTURE] = _text_defaults()
+    for entry in AUDIO_MODELS:
+        MODELS_CONFIG_MAP.update(dict.fromkeys(entry.architectures, _audio_defaults(entry)))
 
 
-def _add_sampling_defaults(model_config: Any) -> None:
+def _add_sampling_defaults(model_config: Any, authors: Mapping[str, float]) -> None:
     """The authors' defaults for what neither the checkpoint nor the user says."""
-    if model_config.generation_config != "auto":
-        return
-    spec = model_config.hf_config.read_plan().spec
-    inside = Path(model_config.model) / spec.tokenizer.folder
-    if spec.tokenizer.folder and (inside / "generation_config.json").is_file():
-        model_config.generation_config = str(inside)
-    family = spec.generation
     said = {**model_config.try_get_generation_config(), **model_config.override_generation_config}
-    added = {name: value for name, value in family.items() if name not in said}
+    added = {name: value for name, value in authors.items() if name not in said}
     model_config.override_generation_config = {**added, **model_config.override_generation_config}
 
 
@@ -99,7 +99,11 @@ def _defaults() -> type:
             # vLLM has asked already whether images can be taken, with a tokenizer of its own
             # choice; where that one cannot read the files, it noted that the model takes text only.
             model_config._supports_multimodal_inputs_cache = {}
-            _add_sampling_defaults(model_config)
+            if model_config.generation_config == "auto":
+                inside = Path(model_config.model) / plan.spec.tokenizer.folder
+                if plan.spec.tokenizer.folder and (inside / "generation_config.json").is_file():
+                    model_config.generation_config = str(inside)
+                _add_sampling_defaults(model_config, plan.spec.generation)
             media = model_config.get_multimodal_config().media_io_kwargs
             image = media.setdefault("image", {})
             image.setdefault("image_mode", None)
@@ -135,3 +139,21 @@ def _text_defaults() -> type:
             model_config.tokenizer_mode = "sensorium-text"
 
     return TextDefaults
+
+
+def _audio_defaults(model: AudioModel) -> type:
+    from vllm.model_executor.models.config import VerifyAndUpdateConfig
+
+    class AudioDefaults(VerifyAndUpdateConfig):
+        """What an audio model's entry adds to vLLM's own settings for it."""
+
+        @staticmethod
+        def verify_and_update_model_config(model_config: Any) -> None:
+            """Tell the media path who will hear the sounds; add the authors' sampling."""
+            media = model_config.multimodal_config
+            if media is not None:
+                media.media_io_kwargs.setdefault("audio", {})["heard_by"] = model.name
+            if model_config.generation_config == "auto":
+                _add_sampling_defaults(model_config, model.generation)
+
+    return AudioDefaults

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sensorium.model_adapters.audio_inspection import AudioInspection, inspect_audio
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
 from sensorium.model_adapters.text_inspection import TextInspection, inspect_text
@@ -17,6 +18,8 @@ from sensorium.serving.settings import HANDED_DOWN, OPTIONS, hand_down
 __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "say how a checkpoint would be served, without loading it"
+_Found = Inspection | TextInspection | WhisperCheckpoint | AudioInspection
+_TEMPLATE = {True: "the checkpoint's own template", False: "none is here; give --chat-template"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,28 +44,36 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     path = Path(args.path).expanduser()
     if not path.exists():
         raise UserError(f"{args.path} does not exist")
-    found: Inspection | TextInspection | WhisperCheckpoint | None
+    found: _Found | None
     hand_down(args)
     try:
         found = inspect_whisper(path)
         if found is None:
             if not path.is_dir():
                 raise UserError(f"{args.path} is neither a folder nor a Whisper's .pt file")
-            found = inspect_text(path) or inspect_checkpoint(path)
+            found = inspect_audio(path) or inspect_text(path) or inspect_checkpoint(path)
     except CheckpointError as error:
         raise UserError(str(error)) from None
     if args.json:
         print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
-        print(_whisper(found) if isinstance(found, WhisperCheckpoint) else _text(found))
+        print(_lines(_rows(found), found.problems))
     return 1 if found.problems else 0
 
 
-def _whisper(found: WhisperCheckpoint) -> str:
+def _rows(found: _Found) -> list[tuple[str, str]]:
+    if isinstance(found, WhisperCheckpoint):
+        return _whisper_rows(found)
+    if isinstance(found, AudioInspection):
+        return _audio_rows(found)
+    return _text_rows(found) if isinstance(found, TextInspection) else _composed_rows(found)
+
+
+def _whisper_rows(found: WhisperCheckpoint) -> list[tuple[str, str]]:
     sizes = found.dimensions
     languages = f"{found.languages} languages" if found.multilingual else "English only"
     layers = f"{sizes.encoder_layers} + {sizes.decoder_layers}"
-    rows = [
+    return [
         ("family", "Whisper: writes down speech"),
         ("layout", f"{found.layout}, {found.path}"),
         ("languages", languages),
@@ -70,12 +81,24 @@ def _whisper(found: WhisperCheckpoint) -> str:
         ("vocabulary", f"{sizes.vocab_size} tokens"),
         ("weights", _size(found.weight_bytes)),
     ]
-    return _lines(rows, found.problems)
 
 
-def _text(found: Inspection | TextInspection) -> str:
-    rows = _text_rows(found) if isinstance(found, TextInspection) else _rows(found)
-    return _lines(rows, found.problems)
+def _audio_rows(found: AudioInspection) -> list[tuple[str, str]]:
+    longest = "as long as the context holds" if found.seconds is None else f"{found.seconds:g} s"
+    rows = [
+        ("family", f"{found.family}: {found.title}"),
+        ("served by", f"vLLM's own class for {found.architecture}, with Sensorium's entry"),
+        ("takes", ", ".join(found.modalities)),
+        ("hears", f"{found.rate} Hz, one channel; {found.tokens_per_second:g} tokens a second"),
+        ("longest sound", f"{longest}; {found.beyond}"),
+        ("sounds", "as many as allowed" if found.sounds is None else f"at most {found.sounds}"),
+        ("in the prompt", repr(found.placeholder)),
+        ("conversation", _TEMPLATE[found.template]),
+        ("sampling", _pairs(found.sampling) or "the engine's defaults"),
+        ("weights", _size(found.weight_bytes)),
+        ("limits", found.limits or "none known"),
+    ]
+    return [*rows, ("needs", found.needs)] if found.needs else rows
 
 
 def _lines(rows: Sequence[tuple[str, str]], problems: Sequence[str]) -> str:
@@ -84,7 +107,7 @@ def _lines(rows: Sequence[tuple[str, str]], problems: Sequence[str]) -> str:
     return "\n".join([*lines, *(f"  - {problem}" for problem in problems)])
 
 
-def _rows(found: Inspection) -> list[tuple[str, str]]:
+def _composed_rows(found: Inspection) -> list[tuple[str, str]]:
     doubt = "" if found.certain else " (a guess: check the answers)"
     return [
         ("family", f"{found.family}: {found.title}{doubt}"),

@@ -26,6 +26,7 @@ from vllm.multimodal.media.connector import (
     global_thread_pool,
 )
 
+from sensorium.model_adapters.audio_models import audio_model
 from sensorium.model_adapters.engine.prepared import RECIPES, PreparedImage
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
 from sensorium.serving.media.origin import field_of
@@ -140,7 +141,9 @@ class SensoriumMediaConnector(MediaConnector):
 
     async def _decoded_sound(self, url: str, pipeline: MediaPipeline) -> tuple[Any, int]:
         content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
-        return await pipeline.sound(content)
+        # Only the name is taken from the options, which a request may set too.
+        model = audio_model(self.media_io_kwargs.get("audio", {}).get("heard_by", ""))
+        return await pipeline.sound(content, model)
 
     async def fetch_video_async(self, video_url: str, **kwargs: Any) -> Any:
         """Frames and what is known of them."""

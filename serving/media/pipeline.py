@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from sensorium.model_adapters.audio_model import AudioModel
 from sensorium.serving.media.cache import SingleFlightCache
 from sensorium.serving.media.limits import MediaLimits
 from sensorium.serving.media.measures import MediaMeasures
@@ -130,12 +131,17 @@ class MediaPipeline:
             self.measures.hit("image")
         return found
 
-    async def sound(self, content: bytes) -> tuple[npt.NDArray[np.float32], int]:
-        """Decode a sound file to mono samples and their rate.
+    async def sound(
+        self, content: bytes, model: AudioModel | None = None
+    ) -> tuple[npt.NDArray[np.float32], int]:
+        """Decode a sound file to mono samples and their rate: the file's own, or `model`'s.
 
-        Raises MediaWorkError for one that cannot be used.
+        Raises MediaWorkError for one that cannot be used, or is longer than `model` hears.
         """
-        answer = await self._work("audio", {"max_seconds": self.limits.seconds}, content)
+        header: dict[str, Any] = {"max_seconds": self.limits.seconds}
+        if model is not None:
+            header |= {"heard_by": model.name}
+        answer = await self._work("audio", header, content)
         self.measures.worked("audio", answer, len(content))
         return np.frombuffer(answer.content, dtype=np.float32), int(answer.header["rate"])
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sensorium.model_adapters.audio_models import AUDIO_MODELS
 from sensorium.model_adapters.choices import CONVERSATION, FAMILY
 from sensorium.model_adapters.conversation import choose_style, stop_texts
 from sensorium.model_adapters.errors import CheckpointError
@@ -180,8 +181,8 @@ class TestFamilies:
     def test_lists_each(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["families", "--json"]) == 0
         listed = [row["family"] for row in json.loads(capsys.readouterr().out)]
-        names = [entry.name for entry in families()] + [model.name for model in TEXT_MODELS]
-        assert listed == names
+        names = [entry.name for entry in families()]
+        assert listed == names + [model.name for model in (*TEXT_MODELS, *AUDIO_MODELS)]
         assert main(["families"]) == 0
         assert "yi-vl" in capsys.readouterr().out
         assert families_command.SUMMARY

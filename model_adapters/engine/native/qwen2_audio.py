@@ -15,10 +15,12 @@ from vllm.model_executor.models.qwen2_audio import Qwen2AudioForConditionalGener
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import valid_frames
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+from sensorium.model_adapters.engine.native.hearing import hears
 
 __all__ = ["Qwen2Audio"]
 
 
+@hears("qwen2-audio")
 class Qwen2Audio(MergedInput, Qwen2AudioForConditionalGeneration):
     """Qwen2-Audio."""
 

@@ -80,3 +80,30 @@ def test_samples_that_are_no_numbers_are_refused() -> None:
     soundfile.write(buffer, np.full(100, np.nan, np.float32), RATE, format="WAV", subtype="FLOAT")
     with pytest.raises(MediaRefusedError, match="not numbers"):
         sound_job({"max_seconds": 9}, buffer.getvalue())
+
+
+@pytest.mark.parametrize("content", [file(TONE), m4a(TONE)], ids=["libsndfile", "ffmpeg"])
+def test_a_sound_comes_at_the_rate_of_who_hears_it(content: bytes) -> None:
+    answer, samples = sound_job({"max_seconds": 9, "heard_by": "qwen2-audio"}, content)
+    assert answer["rate"] == 16_000
+    assert abs(len(samples) / 16_000 - 1) < 0.3
+    # A tone of 440 Hz still is one.
+    spectrum = np.abs(np.fft.rfft(samples[:16_000], 16_000))
+    assert abs(int(spectrum.argmax()) - 440) <= 2
+
+
+@pytest.mark.parametrize("count", [1, 7, 1023, 1025, 4411])
+def test_lengths_after_resampling(count: int) -> None:
+    header = {"max_seconds": 9, "heard_by": "qwen2-audio"}
+    _, samples = sound_job(header, file(np.full(count, 0.25, np.float32), rate=44_100))
+    assert len(samples) == -(-count * 16_000 // 44_100)
+
+
+def test_a_sound_may_be_as_long_as_the_model_hears_and_no_longer() -> None:
+    header = {"max_seconds": 600, "heard_by": "qwen2-audio"}
+    _, samples = sound_job(header, file(np.zeros(30 * RATE, np.float32)))
+    assert len(samples) == 30 * 16_000
+    longer = file(np.zeros(30 * RATE + RATE // 20, np.float32))
+    assert len(sound_job({"max_seconds": 600}, longer)[1]) == 30 * RATE + RATE // 20
+    with pytest.raises(MediaRefusedError, match=r"30\.05 s .* Qwen2-Audio hears at most 30 s"):
+        sound_job(header, longer)

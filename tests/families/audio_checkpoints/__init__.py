@@ -1,0 +1,18 @@
+"""A tiny random checkpoint of each audio model that vLLM serves by a class of its own.
+
+They are in Hugging Face's layout: configuration, weights, tokenizer and processor, all small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.families.audio_checkpoints import qwen2_audio
+
+__all__ = ["BUILDERS"]
+
+# By the name of the model's entry; a builder fills a folder that does not exist yet.
+BUILDERS: dict[str, Callable[[Path], None]] = {
+    "qwen2-audio": qwen2_audio.build,
+}

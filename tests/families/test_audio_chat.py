@@ -1,0 +1,149 @@
+"""Audio models of vLLM's own classes: tokens and log-probabilities are those of transformers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sensorium.model_adapters.audio_models import audio_model
+from tests.families.audio_checkpoints import BUILDERS
+from tests.families.audio_reference import RATE, AudioReference, Sound
+from tests.families.parity import TOLERANCE
+from tests.families.served import Answer, Served
+from tests.families.tiny import draw
+
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How one model is proven: transformers' class, and what engine and processor are told."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+    processor: dict[str, Any] = field(default_factory=dict)
+
+
+PROOFS = {
+    "qwen2-audio": Proof("Qwen2AudioForConditionalGeneration"),
+}
+
+
+def sound(seconds: float, seed: int) -> Sound:
+    """Noise whose loudness and pitch change, so that every second is another."""
+    count = round(seconds * RATE)
+    place = np.arange(count) / RATE
+    tone = np.sin(2 * np.pi * place * (200 + 90 * seed + 40 * np.sin(place)))
+    noise = draw((count,), seed, 0.1).numpy()
+    samples: Sound = (0.3 * tone * (1 + np.sin(3 * place)) / 2 + noise).astype(np.float32)
+    return samples
+
+
+ODD = sound(2.3, 1)[:-17]
+CASES: dict[str, tuple[str, tuple[Sound, ...]]] = {
+    "text only": ("Who are you?", ()),
+    "one sound": ("What is this?", (sound(1.6, 2),)),
+    "an odd length": ("What is this?", (ODD,)),
+    "two sounds of different lengths": ("Compare the two.", (sound(0.9, 3), sound(2.7, 4))),
+}
+
+
+def url(samples: Sound) -> str:
+    """A WAV file with these very samples."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, RATE, format="WAV", subtype="FLOAT")
+    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def question(text: str, sounds: Sequence[Sound]) -> list[dict[str, Any]]:
+    """One user turn: sounds, then text."""
+    parts: list[dict[str, Any]] = [
+        {"type": "audio_url", "audio_url": {"url": url(samples)}} for samples in sounds
+    ]
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+
+class Subject:
+    """A checkpoint, served and read by transformers."""
+
+    def __init__(self, name: str, served: Served, reference: AudioReference) -> None:
+        self.name = name
+        self.served = served
+        self.reference = reference
+        model = audio_model(name)
+        assert model is not None
+        self.model = model
+
+    def compare(self, text: str, sounds: Sequence[Sound], answer: Answer) -> float:
+        """The largest difference of log-probabilities; fails where ids differ."""
+        prompt, tokens, rows = self.reference.answer(text, sounds)
+        assert answer.prompt == prompt
+        assert answer.tokens == tokens
+        return max(
+            abs(value - float(row[token]))
+            for step, row in zip(answer.top, rows, strict=True)
+            for token, value in step.items()
+        )
+
+
+@pytest.fixture(scope="module", params=PROOFS)
+def subject(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Subject]:
+    name = str(request.param)
+    folder: Path = tmp_path_factory.mktemp("audio") / name
+    BUILDERS[name](folder)
+    proof = PROOFS[name]
+    options = {"limit_mm_per_prompt": {"audio": 3}, "max_model_len": 2048, **proof.options}
+    served = Served(folder, **options)
+    yield Subject(name, served, AudioReference(folder, proof.kind, **proof.processor))
+    served.close()
+
+
+def test_equals_transformers(subject: Subject) -> None:
+    cases = {
+        name: case
+        for name, case in CASES.items()
+        if subject.model.sounds is None or len(case[1]) <= subject.model.sounds
+    }
+    answers = subject.served.chat(*(question(*case) for case in cases.values()))
+    # Sounds and texts must matter, or equality would say nothing.
+    firsts = [max(answer.top[0].values()) for answer in answers]
+    assert min(abs(a - b) for a, b in combinations(firsts, 2)) > 10 * TOLERANCE
+    worst = {
+        name: subject.compare(*case, answer)
+        for (name, case), answer in zip(cases.items(), answers, strict=True)
+    }
+    assert max(worst.values()) < TOLERANCE, worst
+
+
+def test_the_longest_sound_is_heard_to_its_end(subject: Subject) -> None:
+    seconds = subject.model.seconds or 2 * (subject.model.window or 30)
+    longest = sound(seconds, 5)
+    changed = longest.copy()
+    changed[-RATE:] = sound(1, 6)
+    [answer, other] = subject.served.chat(
+        question("What is this?", [longest]), question("What is this?", [changed])
+    )
+    assert subject.compare("What is this?", [longest], answer) < TOLERANCE
+    assert abs(max(answer.top[0].values()) - max(other.top[0].values())) > 10 * TOLERANCE
+
+
+def test_a_longer_one_is_refused_by_its_length(subject: Subject) -> None:
+    from vllm.exceptions import VLLMValidationError
+
+    if subject.model.seconds is None:
+        pytest.skip("it hears as much as the context holds")
+    short, longer = sound(1, 7), np.append(sound(subject.model.seconds, 8), np.float32(0.1))
+    with pytest.raises(VLLMValidationError, match=r"Sound 2 .* 30\.00 s .* at most 30 s"):
+        subject.served.chat(question("What is this?", [short, longer]))
