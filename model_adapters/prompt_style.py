@@ -53,9 +53,9 @@ class PromptStyle:
     an image before the text (with `images_last`, after it), `{number}` in it counting the images of
     the conversation from 1; `next_image`, where set, is written instead when another image follows
     at once. `video` is what is written for a video before the text (with `videos_last`, after it).
-    `question` stands between a question's images and its text. `strip` takes the whitespace around
-    each text away. `stops` are the texts that end an answer beside the tokenizer's end-of-sequence
-    token.
+    `question` stands between a question's images and its text, `plain` before the text of a
+    question without images and videos. `strip` takes the whitespace around each text away. `stops`
+    are the texts that end an answer beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -71,6 +71,7 @@ class PromptStyle:
     video: str = _PLAIN_VIDEO
     videos_last: bool = False
     question: str = ""
+    plain: str = ""
     strip: bool = False
     stops: tuple[str, ...] = ()
 
@@ -114,7 +115,9 @@ class PromptStyle:
             else:
                 told = told.replace(f"{_VIDEO}\n", video)
             parts = told.split(f"{_IMAGE}\n")
-            parts[-1] = (self.question if role == "user" else "") + parts[-1]
+            if role == "user":
+                alone = _IMAGE not in text and _VIDEO not in text
+                parts[-1] = (self.plain if alone else "") + self.question + parts[-1]
             first, *others = parts
             images = []
             for index, piece in enumerate(others, 1):
@@ -145,11 +148,11 @@ class PromptStyle:
             "{%- endfor -%}",
             "{{- bos_token -}}" if bos else "",
         ]
-        user = _expression(self.user, self.question)
+        user = _expression(self.user, self._lead())
         if self.first_user is None:
             lines.append(f"{{{{- {_expression(self.system_format)} -}}}}")
         else:
-            first = _expression(self.first_user, self.question)
+            first = _expression(self.first_user, self._lead())
             user = f"({first} if ns.pending and ns.system else {user})"
         lines += [
             "{%- for m in messages -%}",
@@ -166,8 +169,16 @@ class PromptStyle:
         ]
         return "".join(lines)
 
+    def _lead(self) -> str:
+        """A Jinja expression for what stands before a question's text."""
+        if not self.plain:
+            return _quoted(self.question)
+        media = (f"{_quoted(mark)} in m['content']" for mark in (IMAGE_MARK, VIDEO_MARK))
+        plain = _quoted(self.plain + self.question)
+        return f"({_quoted(self.question)} if {' or '.join(media)} else {plain})"
+
     def _content_macro(self) -> str:
-        """A Jinja macro that writes a message's content with its images; `lead` is `question`."""
+        """A Jinja macro that writes a message's content with its images, `lead` before its text."""
         image = self._image_expression(self.image)
         if self.next_image is not None:
             following = self._image_expression(self.next_image)
@@ -226,15 +237,15 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _expression(form: str, question: str = "") -> str:
-    """A Jinja expression that fills `{system}` and `{text}` in."""
+def _expression(form: str, lead: str = "''") -> str:
+    """A Jinja expression that fills `{system}` and `{text}` in; `lead` is one itself."""
     pieces: list[str] = []
     for index, around in enumerate(form.split(_SYSTEM_MARK)):
         if index:
             pieces.append("ns.system")
         for inner, text in enumerate(around.split(_TEXT_MARK)):
             if inner:
-                pieces.append(f"content(m['content'], {_quoted(question)})")
+                pieces.append(f"content(m['content'], {lead})")
             if text:
                 pieces.append(_quoted(text))
     return " ~ ".join(pieces) or "''"

@@ -13,6 +13,7 @@ __all__ = [
     "CHINESE_BAICHUAN",
     "CHINESE_LLAMA_2",
     "DEEPSEEK_VL",
+    "FERRET",
     "GLAMM",
     "LLAMA_2",
     "LLAMA_3",
@@ -27,6 +28,7 @@ __all__ = [
     "STYLES",
     "TINYLLAVA",
     "TINYLLAVA_GEMMA",
+    "U_LLAVA",
     "VICUNA_V1",
     "VILA_LLAMA_3",
     "VILA_LLAMA_3_MAY",
@@ -179,6 +181,27 @@ MANTIS = PromptStyle(
     generation=_ASSISTANT_HEADER,
     image="(image {number}: <Image>{image}</Image>) ",
     stops=("<|eot_id|>",),
+)
+# The system text ends with a space of its own.
+FERRET = replace(
+    VICUNA_V1,
+    name="ferret_v1",
+    system=(
+        "A chat between a human and an AI that understands visuals. "
+        "In images, [x, y] denotes points: top-left [0, 0], bottom-right [width-1, height-1]. "
+        "Increasing x moves right; y moves down. "
+        "Bounding box: [x1, y1, x2, y2]. Image size: 1000x1000. "
+        "Follow instructions. "
+    ),
+)
+# The authors' transformers strips the whitespace around the tokens that stand around an image.
+U_LLAVA = replace(
+    LLAVA_V1,
+    name="u_llava",
+    user="USER:{text} ",
+    plain=" ",
+    image="<img_beg>{image}</img_end>",
+    strip=True,
 )
 GLAMM = replace(LLAVA_V1, name="glamm", image="The{image}provides an overview of the picture.\n")
 # Each turn is tokenised alone there, after a BOS token.

@@ -3,6 +3,8 @@
 Facts: haotian-liu/LLaVA, llava/mm_utils.py (preprocessing, tokens), llava/conversation.py,
 llava/model/llava_arch.py, and llava/eval/run_llava.py for the styles by name. v1.5 and most
 fine-tunes speak `vicuna_v1`. Chinese-LLaVA: LinkSoul-AI/Chinese-LLaVA, infer.py, infer_tokenize.py.
+VILA 1.0, LLaVA-1.5 trained otherwise: NVlabs/VILA at v1.0, README.md, scripts/v1_5/paper/3_sft.sh.
+LLaVA-Plus: LLaVA-VL/LLaVA-Plus-Codebase, llava/serve/gradio_web_server_llava_plus.py.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ __all__ = ["SPEC"]
 
 SPEC = FamilySpec(
     name="llava",
-    title="LLaVA v0, v1 and v1.5, ShareGPT4V, BakLLaVA, Chinese-LLaVA and LLaVA fine-tunes",
+    title="LLaVA v0, v1 and v1.5, ShareGPT4V, BakLLaVA, Chinese-LLaVA, VILA 1.0 and fine-tunes",
     checkpoints=(
         "liuhaotian/LLaVA-{7b,13b}-delta-v0",
         "liuhaotian/LLaVA-{13b,Lightning-7B}-delta-v1-1",
@@ -28,6 +30,7 @@ SPEC = FamilySpec(
         "SkunkworksAI/BakLLaVA-1",
         "openbmb/RLAIF-V-7B",
         "superjelly/SPA-VL-{DPO,PPO}_{30k,90k}",
+        "Efficient-Large-Model/VILA-{2.7b,7b,13b}",
     ),
     language_models={
         "LlavaLlamaForCausalLM": LLAMA,
@@ -47,11 +50,11 @@ SPEC = FamilySpec(
     tokenizer=Tokenizer(slow_llama=True),
     generation={"temperature": 0.2},
     limits=(
-        "one image in training, several are taken; towers and projectors that are not LLaVA's own "
-        "are served in any mix as LLaVA's code would treat them, which their authors' may not; "
-        "images stand before the question, although some v0 scripts put them after "
+        "one image in training, several are taken (VILA was trained on several); towers and "
+        "projectors that are not LLaVA's own are served in any mix as LLaVA's code would treat "
+        "them; images stand before the question, although some v0 scripts put them after "
         "(Chinese-LLaVA's do, and so it is there); RLAIF-V's authors search with 3 beams, which a "
-        "request must ask for; configs of LLaVA-Plus, RLAIF-V and SPA-VL were not seen"
+        "request must ask for; configs of LLaVA-Plus, SPA-VL, VILA-7b and -13b were not seen"
     ),
     proof="tests/families/test_llava.py",
 )

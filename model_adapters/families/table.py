@@ -119,6 +119,8 @@ ENTRIES = (
     _family("valley", "valley", "ValleyLlamaForCausalLM"),
     # llava-hf's checkpoints, which vLLM serves, have other ids.
     _family("glamm", "glamm", "GLaMMForCausalLM"),
+    _family("ferret", "ferret", "FERRETLlamaForCausalLM"),
+    _family("u-llava", "u_llava", "UllavaForCausalLM", needs=("llm_config",)),
     _family(
         "mantis",
         "mantis",

@@ -46,6 +46,11 @@ VALLEY = (
     "variety of tasks using natural language. Follow the instructions carefully and explain your "
     "answers in detail."
 )
+FERRET = (
+    "A chat between a human and an AI that understands visuals. In images, [x, y] denotes points: "
+    "top-left [0, 0], bottom-right [width-1, height-1]. Increasing x moves right; y moves down. "
+    "Bounding box: [x1, y1, x2, y2]. Image size: 1000x1000. Follow instructions. "
+)
 VILA = "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{}<|{}|>"
 
 
@@ -242,6 +247,18 @@ WRITTEN = [
         "S USER: Q1 ASSISTANT:",
     ),
     (
+        prompts.FERRET,
+        f"{FERRET} USER: Q1 ASSISTANT:",
+        f"{FERRET} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.U_LLAVA,
+        f"{HUMAN} USER: Q1 ASSISTANT:",
+        f"{HUMAN} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
         prompts.MANTIS,
         f"{SYSTEM_3}{PIRATE}<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}",
         f"{SYSTEM_3}{PIRATE}<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}A1<|eot_id|>"
@@ -331,6 +348,32 @@ def test_images_may_follow_the_text_between_tokens() -> None:
     assert style.render(turns) == text
     marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
     assert by_template(style, marked).replace(IMAGE_MARK, "<image>") == text
+
+
+def test_a_question_without_media_may_begin_otherwise() -> None:
+    turns: list[Turn] = [("user", "<image>\nQ1"), ("assistant", "A1"), ("user", "Q2")]
+    text = f"{HUMAN} USER:<img_beg><image></img_end>Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT:"
+    assert prompts.U_LLAVA.render(turns) == text
+    marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
+    assert by_template(prompts.U_LLAVA, marked).replace(IMAGE_MARK, "<image>") == text
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "style"),
+    [
+        ("LLaVA-VL/llava_plus_v0_7b", "llava_v0"),
+        ("superjelly/SPA-VL-DPO_30k", "vicuna_v1"),
+        ("openbmb/RLAIF-V-7B", "llava_v1"),
+        ("Efficient-Large-Model/VILA-2.7b", "vicuna_v1"),
+        ("Efficient-Large-Model/VILA-7b", "vicuna_v1"),
+    ],
+)
+def test_the_style_goes_by_the_checkpoints_name(checkpoint: str, style: str) -> None:
+    match = recognise(LLAVA)
+    assert match is not None
+    listed = " ".join(match.spec.checkpoints)
+    assert checkpoint in listed or f"{checkpoint.rpartition('-')[0]}-{{" in listed
+    assert choose_style(match, checkpoint).name == style
 
 
 def test_a_conversation_cannot_leave_its_marks() -> None:

@@ -46,6 +46,35 @@ VILA: dict[str, Any] = {
 }
 
 
+ULLAVA: dict[str, Any] = {
+    "architectures": ["UllavaForCausalLM"],
+    "llm_config": {
+        "architectures": ["UllavaCoreForCausalLM"],
+        "vision_config": {"image_size": 224, "patch_size": 14},
+        "vision_hidden_layer": -2,
+    },
+    "model_type": "ullava",
+}
+# As a copy of Efficient-Large-Model/VILA-2.7b has it.
+VILA_1: dict[str, Any] = {
+    "_name_or_path": "./checkpoints/vila-sheared-llama-2.7b-256gpus-mmc4-coyo",
+    "architectures": ["LlavaLlamaForCausalLM"],
+    "hidden_size": 2560,
+    "image_aspect_ratio": "pad",
+    "mm_hidden_size": 1024,
+    "mm_projector_type": "mlp2x_gelu",
+    "mm_use_im_patch_token": False,
+    "mm_use_im_start_end": False,
+    "mm_vision_select_feature": "patch",
+    "mm_vision_select_layer": -2,
+    "mm_vision_tower": "openai/clip-vit-large-patch14-336",
+    "model_type": "llava_llama",
+    "vocab_size": 32000,
+}
+# As its owner prints that of openbmb/RLAIF-V-7B: RLHF-V/RLAIF-V, issue 26.
+RLAIF_V = {**VILA_1, "hidden_size": 4096, "mm_patch_merge_type": "flat", "mm_resampler_type": None}
+
+
 def config(architecture: str, **changes: Any) -> dict[str, Any]:
     return {**LLAVA, "architectures": [architecture], **changes}
 
@@ -99,6 +128,10 @@ def test_other_llavas_of_hugging_face_are_vllms() -> None:
         (LLAVA, "llava", "llama"),
         (MANTIS, "mantis", "llama"),
         (config("GLaMMForCausalLM"), "glamm", "llama"),
+        (config("FERRETLlamaForCausalLM"), "ferret", "llama"),
+        (ULLAVA, "u-llava", "llama"),
+        (VILA_1, "llava", "llama"),
+        (RLAIF_V, "llava", "llama"),
         (config("LlavaLlamaForCausalLM", mm_projector_type=None), "llava", "llama"),
         (config("LlavaMistralForCausalLM"), "llava", "mistral"),
         (config("Share4VLlamaForCausalLM"), "llava", "llama"),
