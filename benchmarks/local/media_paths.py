@@ -64,6 +64,8 @@ def model_paths(model: str) -> dict[str, Path]:
     from vllm.multimodal.media import MediaConnector
     from vllm.plugins import load_general_plugins
 
+    from sensorium.serving.engine.native_pictures import fit_for
+
     torch.set_num_threads(1)
     load_general_plugins()
     config = ModelConfig(model=model)
@@ -78,7 +80,10 @@ def model_paths(model: str) -> dict[str, Path]:
         items = processor.info.parse_mm_data({"image": [connector.fetch_image(url)]})
         return processor(prompt, items)
 
-    recipe = config.get_multimodal_config().media_io_kwargs.get("image", {}).get("recipe", "")
+    options = config.get_multimodal_config()
+    fit = fit_for(processor, options)
+    planned = options.media_io_kwargs.get("image", {}).get("recipe", "")
+    recipe = fit.recipe() if fit is not None else planned
 
     def sensorium(url: str, exact: bool) -> object:
         content = pybase64.b64decode(url.partition(",")[2], validate=True)
@@ -104,10 +109,10 @@ def _prepared(content: bytes, recipe: str, exact: bool) -> object:
     digest = hashlib.sha256(content).digest()
     header = {"max_pixels": 1 << 30, "exact": exact, "recipe": recipe, "mode": "RGB"}
     answer, pixels = image_job({**header, "background": (255, 255, 255)}, content)
-    size = answer["size"]
-    if recipe:
-        return MediaWithBytes(PreparedImage(size, pixels, recipe), digest)
-    return MediaWithBytes(Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1), digest)
+    if "shape" in answer:
+        return MediaWithBytes(PreparedImage(answer["size"], pixels, recipe), digest)
+    picture = Image.frombuffer("RGB", answer["drawn"], pixels, "raw", "RGB", 0, 1)
+    return MediaWithBytes(picture, digest)
 
 
 def measure(

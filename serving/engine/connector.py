@@ -127,7 +127,10 @@ class SensoriumMediaConnector(MediaConnector):
         background = tuple(options.get("rgba_background_color", _WHITE))
         content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
         picture = await pipeline.picture(content, Recipe(plan, options["image_mode"], background))
-        image = PreparedImage(picture.size, picture.pixels, plan) if plan else picture.image()
+        if picture.mode:
+            image = picture.image()
+        else:
+            image = PreparedImage(picture.size, picture.pixels, plan)
         # The digest stands for the bytes: it names the file and how it was prepared.
         return MediaWithBytes(image, picture.digest)
 

@@ -22,6 +22,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.whisper.ready import loadable
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
+from sensorium.serving.engine.native_pictures import fit_pictures
 from sensorium.serving.engine.repairs import resample_without_torchaudio
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.engine.whisper_engine import SPEECH_OPTIONS, WhisperEngine
@@ -104,6 +105,7 @@ class VllmModel:
 
         engine = self._engine
         await engine.reset_mm_cache()
+        fit_pictures(engine)
         tasks = await engine.get_supported_tasks()
         app = build_app(self._args, tasks, engine.model_config)
         app.add_exception_handler(RequestValidationError, answer_validation_error)

@@ -30,7 +30,20 @@ def mend_request(path: str, body: dict[str, Any]) -> bool:
         raise BadRequestError(
             f"`stream_interval` must be at most {_LONGEST_INTERVAL}", param="stream_interval"
         )
-    return path == "/v1/responses" and _drop_nulls(body)
+    # Both are wanted done, whatever the first returns.
+    return any([_keep_whole_pictures(body), path == "/v1/responses" and _drop_nulls(body)])
+
+
+def _keep_whole_pictures(body: dict[str, Any]) -> bool:
+    # Such options may change the size that a model sees: what is prepared beforehand is not for it.
+    if not body.get("mm_processor_kwargs"):
+        return False
+    options = body.get("media_io_kwargs")
+    given = options if isinstance(options, dict) else {}
+    image = given.get("image")
+    picture = image if isinstance(image, dict) else {}
+    body["media_io_kwargs"] = {**given, "image": {**picture, "recipe": ""}}
+    return True
 
 
 def _drop_nulls(body: dict[str, Any]) -> bool:

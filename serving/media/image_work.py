@@ -21,6 +21,7 @@ from PIL import Image, ImageCms, ImageOps
 from sensorium.model_adapters import images
 from sensorium.model_adapters.plan import Plan
 from sensorium.model_adapters.resampling import bicubic, fast_bicubic
+from sensorium.serving.media.fitting import Fit, read_fit
 from sensorium.serving.media.work import MediaRefusedError
 
 __all__ = ["FORMATS", "image_job"]
@@ -43,13 +44,15 @@ _GAP = 1.5
 def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
     """Decode `content`.
 
-    `header` holds `max_pixels`, `exact`, and either `recipe`, the plan of a composed model as JSON,
-    or `mode` and `background`, as vLLM's loader takes them. With a recipe the answer is uint8
-    `[squares, 3, size, size]`, without it the pixels of one image in `mode`; its header has the
-    `shape` or `mode`, and the upright file's `size`. Raises MediaRefusedError.
+    `header` holds `max_pixels`, `exact`, and `recipe`: the plan of a composed model as JSON, whose
+    answer is uint8 `[squares, 3, size, size]` (`shape` in its header). Without one, or with a `Fit`
+    in its place, `mode` and `background` are as vLLM's loader takes them and the answer is the
+    pixels of one image (`mode`, and `drawn`, how large it is). `size` is always the upright file's.
+    Raises MediaRefusedError.
     """
     began = time.perf_counter()
-    plan = _plan(header["recipe"]) if header.get("recipe") else None
+    rule = _rule(header["recipe"]) if header.get("recipe") else None
+    plan = rule if isinstance(rule, Plan) else None
     exact = bool(header["exact"])
     image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
     size = _upright_size(image)
@@ -58,14 +61,18 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
             f"it has {size[0]}x{size[1]} pixels, {size[0] * size[1]:,} in all; "
             f"at most {header['max_pixels']:,} are taken: send it smaller"
         )
-    if plan is not None and not exact:
-        _decode_small(image, plan, size)
+    fitted = rule.target(size) if isinstance(rule, Fit) else None
+    wanted = images.picture_size(plan, size) if plan is not None else fitted
+    if wanted is not None and not exact:
+        _decode_small(image, wanted, size)
     image = _upright(image)
     decoded = time.perf_counter()
     pixels: Any
     if plan is None:
         image = in_mode(image, header.get("mode"), tuple(header["background"]))
-        answer, pixels = {"mode": image.mode}, image.tobytes()
+        if fitted is not None and image.mode == "RGB":
+            image = fast_bicubic(image, fitted)
+        answer, pixels = {"mode": image.mode, "drawn": image.size}, image.tobytes()
     else:
         image = in_mode(image, None, ())
         pixels = images.prepare(image, plan, size, bicubic if exact else fast_bicubic)
@@ -76,8 +83,8 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
 
 
 @functools.lru_cache(maxsize=64)
-def _plan(recipe: str) -> Plan:
-    return Plan.from_dict(json.loads(recipe))
+def _rule(recipe: str) -> Plan | Fit:
+    return read_fit(recipe) or Plan.from_dict(json.loads(recipe))
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -94,11 +101,10 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _decode_small(image: Image.Image, plan: Plan, size: tuple[int, int]) -> None:
-    """Let libjpeg leave out what the model's squares could not show."""
+def _decode_small(image: Image.Image, wanted: tuple[int, int], size: tuple[int, int]) -> None:
+    """Let libjpeg leave out what a picture `wanted` so large could not show."""
     if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
         return
-    wanted = images.picture_size(plan, size)
     if image.size != size:
         wanted = wanted[1], wanted[0]
     image.draft(image.mode, (int(_GAP * wanted[0]) + 1, int(_GAP * wanted[1]) + 1))

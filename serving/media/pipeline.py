@@ -34,9 +34,10 @@ _LONG = 1 << 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one model's pictures are prepared: `plan` is a composed model's plan as JSON.
+    """How one model's pictures are prepared.
 
-    Without it a picture is decoded whole, in `mode` (None: its own) over `background`.
+    `plan` is a composed model's plan as JSON, or a `Fit`'s recipe. Without a plan a picture is
+    decoded in `mode` (None: its own) over `background`; whole, where there is no `Fit` either.
     """
 
     plan: str = ""
@@ -53,14 +54,15 @@ class Recipe:
 class PreparedPicture:
     """A picture, prepared: `pixels` are uint8 `[squares, 3, size, size]` for a plan.
 
-    Without a plan they are the decoded picture's bytes in `mode`. `size` is the file's own upright
-    (width, height); `digest` names content and recipe together.
+    Without a plan they are the decoded picture's bytes in `mode`, `drawn` large. `size` is the
+    file's own upright (width, height); `digest` names content and recipe together.
     """
 
     digest: bytes
     size: tuple[int, int]
     pixels: npt.NDArray[np.uint8]
     mode: str = ""
+    drawn: tuple[int, int] = (0, 0)
 
     @property
     def nbytes(self) -> int:
@@ -69,7 +71,7 @@ class PreparedPicture:
 
     def image(self) -> Image.Image:
         """The decoded picture; it shares the pixels, so it must not be drawn into."""
-        return Image.frombuffer(self.mode, self.size, self.pixels, "raw", self.mode, 0, 1)
+        return Image.frombuffer(self.mode, self.drawn, self.pixels, "raw", self.mode, 0, 1)
 
 
 class MediaPipeline:
@@ -162,11 +164,13 @@ class MediaPipeline:
         }
         answer = await self._work("image", header, content)
         pixels = np.frombuffer(answer.content, dtype=np.uint8)
-        if recipe.plan:
-            pixels = pixels.reshape(answer.header["shape"])
         width, height = answer.header["size"]
         self.measures.worked("image", answer, len(content), width * height)
-        return PreparedPicture(digest, (width, height), pixels, answer.header.get("mode", ""))
+        if "shape" in answer.header:
+            pixels = pixels.reshape(answer.header["shape"])
+            return PreparedPicture(digest, (width, height), pixels)
+        drawn = tuple(answer.header["drawn"])
+        return PreparedPicture(digest, (width, height), pixels, answer.header["mode"], drawn)
 
 
 def _digest(content: bytes, recipe: Recipe) -> bytes:

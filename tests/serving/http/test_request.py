@@ -31,3 +31,16 @@ def test_the_rest_is_left_alone(path: str) -> None:
     body = {"structured_outputs": {"regex": "a"}, "stream_interval": 2}
     assert not mend_request(path, dict(body))
     assert not mend_request("/v1/completions", {"stop": None})
+
+
+def test_options_for_the_processor_get_whole_pictures() -> None:
+    body: dict[str, Any] = {
+        "mm_processor_kwargs": {"max_pixels": 1},
+        "media_io_kwargs": {"image": {"image_mode": "L"}, "video": {"fps": 1}},
+    }
+    assert mend_request("/v1/chat/completions", body)
+    assert body["media_io_kwargs"] == {
+        "image": {"image_mode": "L", "recipe": ""},
+        "video": {"fps": 1},
+    }
+    assert not mend_request("/v1/chat/completions", {"mm_processor_kwargs": None})

@@ -43,7 +43,7 @@ def file(image: Image.Image, form: str = "PNG", **options: Any) -> bytes:
 
 def decoded(content: bytes, **changes: Any) -> Image.Image:
     answer, pixels = image_job({**HEADER, **changes}, content)
-    return Image.frombytes(answer["mode"], tuple(answer["size"]), pixels)
+    return Image.frombytes(answer["mode"], tuple(answer["drawn"]), pixels)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000"])
