@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["EventSplitter", "ServerSaidError", "Usage", "read_event", "read_usage"]
+__all__ = ["EventSplitter", "ServerSaidError", "StreamEvent", "Usage", "read_event", "read_usage"]
 
 
 class ServerSaidError(Exception):
@@ -22,6 +22,15 @@ class Usage:
     output_tokens: int = 0
     cached_tokens: int = 0
     media_tokens: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """What an event says: whether it carries text, whether it is the last, and its usage."""
+
+    carries_text: bool
+    ends: bool = False
+    usage: Usage | None = None
 
 
 class EventSplitter:
@@ -40,18 +49,24 @@ class EventSplitter:
                 yield line[5:].strip()
 
 
-def read_event(data: bytes) -> tuple[bool, Usage | None]:
-    """Whether an event carries text, and its usage if it has one.
+def read_event(data: bytes) -> StreamEvent:
+    """Read the data of an event.
+
+    Streams of chats end with `[DONE]`, OpenAI's of transcriptions with `transcript.text.done`.
 
     Raises ValueError for what is not JSON, ServerSaidError for an error object.
     """
+    if data == b"[DONE]":
+        return StreamEvent(carries_text=False, ends=True)
     chunk = json.loads(data)
     if not isinstance(chunk, dict):
         raise ValueError(f"an event is not an object: {data[:80]!r}")
     if error := chunk.get("error"):
         raise ServerSaidError(str(error.get("message") if isinstance(error, dict) else error))
+    kind = chunk.get("type")
     carries = any(_has_text(choice) for choice in chunk.get("choices") or ())
-    return carries, read_usage(chunk)
+    carries = carries or (kind == "transcript.text.delta" and bool(chunk.get("delta")))
+    return StreamEvent(carries, kind == "transcript.text.done", read_usage(chunk))
 
 
 def _has_text(choice: dict[str, Any]) -> bool:
@@ -69,7 +84,7 @@ def read_usage(answer: dict[str, Any]) -> Usage | None:
     counts = answer.get("usage")
     if not isinstance(counts, dict):
         return None
-    details = counts.get("prompt_tokens_details") or {}
+    details = counts.get("prompt_tokens_details") or counts.get("input_token_details") or {}
     media = {
         kind: number
         for kind in ("image", "audio", "video")

@@ -81,15 +81,13 @@ async def _read_stream(
     async for piece in response.content.iter_any():
         now = time.perf_counter() - zero
         for data in splitter.feed(piece):
-            if data == b"[DONE]":
-                done = True
-                continue
-            carries_text, usage = read_event(data)
-            if carries_text:
+            event = read_event(data)
+            done = done or event.ends
+            if event.carries_text:
                 record.events.append(now)
-            _count(record, usage)
+            _count(record, event.usage)
     if not done:
-        _fail(record, "disconnect", "the stream broke off before [DONE]")
+        _fail(record, "disconnect", "the stream broke off before its last event")
 
 
 def _count(record: RequestRecord, usage: Usage | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from itertools import pairwise
 from statistics import median, quantiles, stdev
@@ -98,6 +99,16 @@ class TestFailures:
         record = await answer_of(b"data: {}\n\n")
         assert record.error == "disconnect"
 
+    async def test_a_transcription_ends_with_its_own_event(self) -> None:
+        delta = b'data: {"type": "transcript.text.delta", "delta": "Hello"}\n\n'
+        usage = {"input_tokens": 7, "output_tokens": 3, "input_token_details": {"audio_tokens": 5}}
+        last = json.dumps({"type": "transcript.text.done", "text": "Hello", "usage": usage})
+        record = await answer_of(delta + f"data: {last}\n\n".encode())
+        assert (record.error, len(record.events)) == (None, 1)
+        assert (record.input_tokens, record.output_tokens) == (7, 3)
+        assert record.media_tokens == {"audio": 5}
+        assert (await answer_of(delta)).error == "disconnect"
+
     async def test_an_error_in_the_stream(self) -> None:
         record = await answer_of(b'data: {"error": {"message": "engine died"}}\n\ndata: [DONE]\n\n')
         assert (record.error, record.detail) == ("error_event", "engine died")
@@ -166,11 +177,11 @@ class TestEvents:
         ],
     )
     def test_which_carry_text(self, choice: str, carries: bool) -> None:
-        assert read_event(f'{{"choices": [{choice}]}}'.encode())[0] is carries
+        assert read_event(f'{{"choices": [{choice}]}}'.encode()).carries_text is carries
 
     def test_vllms_own_names_of_media_tokens(self) -> None:
         details = '{"multimodal_tokens": {"image": 5, "audio": 0}}'
-        usage = read_event(f'{{"usage": {{"prompt_tokens_details": {details}}}}}'.encode())[1]
+        usage = read_event(f'{{"usage": {{"prompt_tokens_details": {details}}}}}'.encode()).usage
         assert usage is not None
         assert usage.media_tokens == {"image": 5}
 
