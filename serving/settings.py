@@ -64,10 +64,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("media-workers", "processes that decode media; 0: one a core, at most 8", int, 0, "N"),
     Option("media-max-mpixels", "largest picture taken, in millions of pixels", float, 64.0, "N"),
     Option("media-max-seconds", "longest sound taken in a chat", float, 600.0, "SECONDS"),
+    Option("media-max-video-seconds", "longest video taken", float, 7_200.0, "SECONDS"),
+    Option("media-max-frames", "most frames taken of a video", int, 2_048, "N"),
     Option(
         "media-timeout", "seconds that fetching or decoding one may take", float, 20.0, "SECONDS"
     ),
-    Option("media-cache-mb", "memory for pictures prepared lately", float, 256.0, "MB"),
+    Option("media-cache-mb", "memory for media prepared lately", float, 256.0, "MB"),
     Option("media-queue", "media that may wait for a process; then 429", int, 1024, "N"),
     Option("data-dir", "folder for uploaded files and batches", metavar="FOLDER"),
     Option("max-file-mb", "largest file taken by /v1/files", float, 512.0, "MB"),
@@ -130,6 +132,8 @@ _POSITIVE = (
     "batch_retention_days",
     "media_max_mpixels",
     "media_max_seconds",
+    "media_max_video_seconds",
+    "media_max_frames",
     "media_timeout",
     "media_queue",
 )
@@ -181,6 +185,8 @@ class ServeSettings:
     media_workers: int = 0
     media_max_mpixels: float = 64.0
     media_max_seconds: float = 600.0
+    media_max_video_seconds: float = 7_200.0
+    media_max_frames: int = 2_048
     media_timeout: float = 20.0
     media_cache_mb: float = 256.0
     media_queue: int = 1024

@@ -28,6 +28,7 @@ from vllm.multimodal.media.connector import (
 
 from sensorium.model_adapters.audio_models import audio_model
 from sensorium.model_adapters.engine.prepared import RECIPES, PreparedImage
+from sensorium.serving.engine.video_frames import VideoFrames
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
 from sensorium.serving.media.origin import field_of
 from sensorium.serving.media.pipeline import MediaPipeline, Recipe
@@ -146,12 +147,38 @@ class SensoriumMediaConnector(MediaConnector):
         content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
         # Only the name is taken from the options, which a request may set too.
         model = audio_model(self.media_io_kwargs.get("audio", {}).get("heard_by", ""))
-        return await pipeline.sound(content, model)
+        sound = await pipeline.sound(content, model)
+        return sound.samples, sound.rate
 
     async def fetch_video_async(self, video_url: str, **kwargs: Any) -> Any:
         """Frames and what is known of them."""
-        loading = super().fetch_video_async(video_url, **kwargs)
+        loader = VideoFrames.of(self.media_io_kwargs, kwargs.get("video_processor"))
+        if self.pipeline is None or loader.on_gpu:
+            loading = super().fetch_video_async(video_url, **kwargs)
+        else:
+            loading = self._decoded_video(video_url, self.pipeline, loader)
         return await _explained("video", video_url, loading)
+
+    async def _decoded_video(self, url: str, pipeline: MediaPipeline, loader: VideoFrames) -> Any:
+        if url[:11].lower() == "data:video/" and url[11:16].lower() == "jpeg;":
+            return await self._frames_one_by_one(url, pipeline, loader)
+        content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        loader.check(pipeline.limits.frames)
+        video = await pipeline.video(content, loader.rule())
+        # The digest stands for the bytes: it names the file and which frames were taken.
+        return MediaWithBytes(await asyncio.to_thread(loader.load, video, content), video.digest)
+
+    async def _frames_one_by_one(
+        self, url: str, pipeline: MediaPipeline, loader: VideoFrames
+    ) -> Any:
+        """vLLM's form of a video whose frames are JPEG files, in base64 with commas between."""
+        data = url[url.find(",") + 1 :]
+        most = loader.check(pipeline.limits.frames)
+        encoded = data.split(",", most)[:most]
+        files = [pybase64.b64decode(frame, validate=True) for frame in encoded]
+        recipe = Recipe("", "RGB", _WHITE)
+        pictures = await asyncio.gather(*(pipeline.picture(file, recipe) for file in files))
+        return loader.load_frames([picture.image() for picture in pictures], data)
 
 
 async def _explained(kind: str, url: str, loading: Awaitable[_T]) -> _T:

@@ -9,11 +9,16 @@ __all__ = ["MediaLimits"]
 
 @dataclass(frozen=True)
 class MediaLimits:
-    """`pixels` of one picture and `seconds` of one sound, both checked before decoding.
+    """Limits of single media, all checked before decoding, and what is kept.
 
-    `cache_bytes` bounds what is kept of pictures that were prepared lately.
+    `pixels` of one picture or frame; `seconds` of one sound, `video_seconds` of one video; `frames`
+    taken of one video and `video_pixels` of them all. `cache_bytes` bounds what is kept of media
+    that were prepared lately.
     """
 
     pixels: int = 64_000_000
     seconds: float = 600.0
+    video_seconds: float = 7_200.0
+    frames: int = 2_048
+    video_pixels: int = 1_000_000_000
     cache_bytes: int = 256 << 20

@@ -30,16 +30,16 @@ class MediaMeasures:
             registry=self.registry,
         )
         self._bytes = self._counter("bytes", "Bytes of files")
-        self._pixels = self._counter("pixels", "Pixels of pictures that were decoded")
+        self._pixels = self._counter("pixels", "Pixels of pictures and frames that were decoded")
         self._items = self._counter("items", "Media, by what became of them", "outcome")
         waiting = Gauge(
             "sensorium_media_waiting", "Media that wait for a worker", registry=self.registry
         )
         waiting.set_function(lambda: pipeline.pool.waiting)
         cached = Gauge(
-            "sensorium_media_cache_bytes", "Bytes of prepared pictures", registry=self.registry
+            "sensorium_media_cache_bytes", "Bytes of prepared media", registry=self.registry
         )
-        cached.set_function(lambda: pipeline.pictures.bytes)
+        cached.set_function(lambda: pipeline.prepared.bytes)
         replaced = Gauge(
             "sensorium_media_workers_replaced",
             "Workers that broke down or took too long since the start",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +24,23 @@ from sensorium.serving.media.cache import SingleFlightCache
 from sensorium.serving.media.limits import MediaLimits
 from sensorium.serving.media.measures import MediaMeasures
 from sensorium.serving.media.origin import request_mark
-from sensorium.serving.media.pool import Answer, MediaPool, MediaWorkError, PoolOptions
+from sensorium.serving.media.pool import Answer, MediaPool, MediaWorkError, PoolOptions, Reply
 from sensorium.serving.settings import ServeSettings
 
-__all__ = ["MediaPipeline", "PreparedPicture", "Recipe"]
+__all__ = [
+    "FrameRule",
+    "MediaPipeline",
+    "PreparedPicture",
+    "PreparedSound",
+    "PreparedVideo",
+    "Recipe",
+    "VideoSource",
+]
 
 # Bytes whose digest takes more than a millisecond, and is left to a thread.
 _LONG = 1 << 20
+# Rules of sampling take time and memory by these.
+_MOST_FRAMES, _MOST_FPS = 10_000_000, 100_000.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,58 @@ class PreparedPicture:
         return Image.frombuffer(self.mode, self.drawn, self.pixels, "raw", self.mode, 0, 1)
 
 
+@dataclass(frozen=True)
+class VideoSource:
+    """What is known of a video before it is decoded; `fps` and `duration` (s) are 0 if unknown."""
+
+    frames: int
+    fps: float
+    duration: float
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """Which frames of a video a model wants: `choose` gives indices, `name` tells rules apart.
+
+    `choose` is called in a thread.
+    """
+
+    name: str
+    choose: Callable[[VideoSource], list[int]]
+
+
+@dataclass(frozen=True)
+class PreparedVideo:
+    """A video's frames, uint8 `[frames, height, width, 3]`, and their indices, ascending."""
+
+    digest: bytes
+    pixels: npt.NDArray[np.uint8]
+    indices: list[int]
+    source: VideoSource
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes of the cache."""
+        return self.pixels.nbytes
+
+
+@dataclass(frozen=True)
+class PreparedSound:
+    """A sound: mono samples, and how many there are in a second."""
+
+    samples: npt.NDArray[np.float32]
+    rate: int
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes of the cache."""
+        return self.samples.nbytes
+
+
+_Prepared = PreparedPicture | PreparedVideo | PreparedSound
+_P = TypeVar("_P", PreparedPicture, PreparedVideo, PreparedSound)
+
+
 class MediaPipeline:
     """Prepares media; `start` before the first, `close` after the last."""
 
@@ -87,9 +150,7 @@ class MediaPipeline:
         self.limits = limits or MediaLimits()
         self.exact = exact
         self.pool = MediaPool(options)
-        self.pictures: SingleFlightCache[PreparedPicture] = SingleFlightCache(
-            self.limits.cache_bytes
-        )
+        self.prepared: SingleFlightCache[_Prepared] = SingleFlightCache(self.limits.cache_bytes)
         self.measures = MediaMeasures(self)
 
     def start(self) -> None:
@@ -106,6 +167,8 @@ class MediaPipeline:
         limits = MediaLimits(
             pixels=int(settings.media_max_mpixels * 1_000_000),
             seconds=settings.media_max_seconds,
+            video_seconds=settings.media_max_video_seconds,
+            frames=settings.media_max_frames,
             cache_bytes=int(settings.media_cache_mb * (1 << 20)),
         )
         workers = settings.media_workers or min(8, os.cpu_count() or 1)
@@ -117,44 +180,67 @@ class MediaPipeline:
 
         Raises MediaWorkError for one that cannot be used.
         """
-        if len(content) > _LONG:
-            digest = await asyncio.to_thread(_digest, content, recipe)
-        else:
-            digest = _digest(content, recipe)
-        prepared_now = False
 
-        def prepare() -> Coroutine[Any, Any, PreparedPicture]:
-            nonlocal prepared_now
-            prepared_now = True
-            return self._prepare(digest, content, recipe)
+        def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedPicture]:
+            return self._picture(digest, content, recipe)
 
-        found = await self.pictures.get(digest, prepare)
-        if not prepared_now:
-            self.measures.hit("image")
-        return found
+        return await self._once("image", content, recipe.key(), prepare)
 
-    async def sound(
-        self, content: bytes, model: AudioModel | None = None
-    ) -> tuple[npt.NDArray[np.float32], int]:
-        """Decode a sound file to mono samples and their rate: the file's own, or `model`'s.
+    async def video(self, content: bytes, rule: FrameRule) -> PreparedVideo:
+        """Decode the frames of a video file that `rule` chooses.
+
+        Raises MediaWorkError for one that cannot be used.
+        """
+
+        def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedVideo]:
+            return self._video(digest, content, rule)
+
+        return await self._once("video", content, f"video {rule.name}".encode(), prepare)
+
+    async def sound(self, content: bytes, model: AudioModel | None = None) -> PreparedSound:
+        """Decode a sound file at its own rate, or at `model`'s.
 
         Raises MediaWorkError for one that cannot be used, or is longer than `model` hears.
         """
-        header: dict[str, Any] = {"max_seconds": self.limits.seconds}
-        if model is not None:
-            header |= {"heard_by": model.name}
-        answer = await self._work("audio", header, content)
-        self.measures.worked("audio", answer, len(content))
-        return np.frombuffer(answer.content, dtype=np.float32), int(answer.header["rate"])
+        name = "" if model is None else model.name
 
-    async def _work(self, kind: str, header: dict[str, Any], content: bytes) -> Answer:
+        def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedSound]:
+            return self._sound(content, name)
+
+        return await self._once("audio", content, f"sound {name}".encode(), prepare)
+
+    async def _once(
+        self,
+        kind: str,
+        content: bytes,
+        how: bytes,
+        prepare: Callable[[bytes], Coroutine[Any, Any, _P]],
+    ) -> _P:
+        """What was prepared lately of this content, or is being prepared, or a new preparation."""
+        long = len(content) > _LONG
+        digest = await asyncio.to_thread(_digest, content, how) if long else _digest(content, how)
+        prepared_now = False
+
+        def prepare_now() -> Coroutine[Any, Any, _P]:
+            nonlocal prepared_now
+            prepared_now = True
+            return prepare(digest)
+
+        found = await self.prepared.get(digest, prepare_now)
+        if not prepared_now:
+            self.measures.hit(kind)
+        return cast(_P, found)  # the digest names the kind too
+
+    async def _work(
+        self, kind: str, header: dict[str, Any], content: bytes, reply: Reply | None = None
+    ) -> Answer:
         try:
-            return await self.pool.run(request_mark(), {"kind": kind, **header}, content)
+            return await self.pool.run(request_mark(), {"kind": kind, **header}, content, reply)
         except MediaWorkError:
             self.measures.failed(kind)
             raise
 
-    async def _prepare(self, digest: bytes, content: bytes, recipe: Recipe) -> PreparedPicture:
+    async def _picture(self, digest: bytes, content: bytes, recipe: Recipe) -> PreparedPicture:
         header: dict[str, Any] = {
             "max_pixels": self.limits.pixels,
             "exact": self.exact,
@@ -172,8 +258,46 @@ class MediaPipeline:
         drawn = tuple(answer.header["drawn"])
         return PreparedPicture(digest, (width, height), pixels, answer.header["mode"], drawn)
 
+    async def _video(self, digest: bytes, content: bytes, rule: FrameRule) -> PreparedVideo:
+        header: dict[str, Any] = {
+            "max_pixels": self.limits.pixels,
+            "max_seconds": self.limits.video_seconds,
+            "max_frames": self.limits.frames,
+            "max_total_pixels": self.limits.video_pixels,
+        }
 
-def _digest(content: bytes, recipe: Recipe) -> bytes:
-    found = hashlib.sha256(recipe.key())
+        def choose(question: dict[str, Any]) -> list[int]:
+            return rule.choose(_source(question))
+
+        answer = await self._work("video", header, content, choose)
+        shape = answer.header["shape"]
+        # torch complains of arrays that cannot be written.
+        raw = answer.content if answer.header["shared"] else bytearray(answer.content)
+        pixels = np.frombuffer(raw, dtype=np.uint8).reshape(shape)
+        self.measures.worked("video", answer, len(content), math.prod(shape[:3]))
+        return PreparedVideo(
+            digest, pixels, list(answer.header["valid"]), _source(answer.header["source"])
+        )
+
+    async def _sound(self, content: bytes, heard_by: str) -> PreparedSound:
+        header: dict[str, Any] = {"max_seconds": self.limits.seconds}
+        if heard_by:
+            header |= {"heard_by": heard_by}
+        answer = await self._work("audio", header, content)
+        self.measures.worked("audio", answer, len(content))
+        samples = np.frombuffer(answer.content, dtype=np.float32)
+        return PreparedSound(samples, int(answer.header["rate"]))
+
+
+def _source(told: dict[str, Any]) -> VideoSource:
+    """What a worker tells of a video; it may have been taken over, so numbers are checked."""
+    frames, fps, duration = int(told["frames"]), float(told["fps"]), float(told["duration"])
+    if not (0 < frames <= _MOST_FRAMES and 0 <= fps <= _MOST_FPS and math.isfinite(duration)):
+        raise ValueError(f"it says that it has {frames:,} frames, {fps:g} a second")
+    return VideoSource(frames, fps, duration)
+
+
+def _digest(content: bytes, how: bytes) -> bytes:
+    found = hashlib.sha256(hashlib.sha256(how).digest())
     found.update(content)
     return found.digest()

@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import mmap
 import multiprocessing
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sensorium.serving.media.handover import receive, receive_content
 from sensorium.serving.media.work import work
 
-__all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions"]
+__all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions", "Reply"]
 
+# From a worker's question to what it is told.
+Reply = Callable[[dict[str, Any]], Any]
 _PRELOADED: Final = ["sensorium.serving.media.preload"]
 
 
@@ -42,7 +47,7 @@ class Answer:
     """A worker's answer: its header, the raw bytes, and the seconds the job had waited."""
 
     header: dict[str, Any]
-    content: bytes
+    content: bytes | mmap.mmap
     waited: float
 
 
@@ -53,6 +58,7 @@ class _Job:
     content: bytes
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
+    reply: Reply | None = None
     asked: float = field(default_factory=time.monotonic)
 
 
@@ -143,14 +149,16 @@ class MediaPool:
         for worker in self._workers:
             worker.start()
 
-    async def run(self, owner: str, header: dict[str, Any], content: bytes) -> Answer:
+    async def run(
+        self, owner: str, header: dict[str, Any], content: bytes, reply: Reply | None = None
+    ) -> Answer:
         """Have a worker do a job; `owner` is the request, among which turns are taken.
 
-        Raises MediaWorkError for a file that cannot be used. A caller that is cancelled gives up
-        its place.
+        `reply` answers what the worker asks on the way, in a thread. Raises MediaWorkError for a
+        file that cannot be used. A caller that is cancelled gives up its place.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(owner, header, content, loop.create_future(), loop)
+        job = _Job(owner, header, content, loop.create_future(), loop, reply)
         self._queue.put(job)
         try:
             return await job.future
@@ -198,16 +206,23 @@ class _Worker(threading.Thread):
 
     def _do(self, job: _Job) -> Answer | MediaWorkError:
         began = time.monotonic()
+        seconds = self._pool.options.seconds
         try:
             if self._process is None:
                 self._start_process()
             self._connection.send_bytes(json.dumps(job.header).encode())
             self._connection.send_bytes(job.content)
-            if not self._connection.poll(self._pool.options.seconds):
-                return self._replace(f"took more than {self._pool.options.seconds:g} s to decode")
-            header = json.loads(self._connection.recv_bytes())
-            content = self._connection.recv_bytes()
-        except (EOFError, OSError):
+            while self._connection.poll(max(0, began + seconds - time.monotonic())):
+                header = receive(self._connection)
+                if "question" not in header:
+                    content = receive_content(self._connection, header)
+                    break
+                reply = json.dumps(_reply(job, header["question"])).encode()
+                self._connection.send_bytes(reply)
+            else:
+                return self._replace(f"took more than {seconds:g} s to decode")
+        # What a worker sends is not trusted: that it makes no sense is as good as a breakdown.
+        except (EOFError, OSError, ValueError, RuntimeError):
             return self._replace("the decoder broke down over it")
         if "error" in header:
             return MediaWorkError(str(header["error"]))
@@ -227,6 +242,13 @@ class _Worker(threading.Thread):
         self._process = None
         self._pool.replaced += 1
         return MediaWorkError(reason)
+
+
+def _reply(job: _Job, question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"answer": job.reply(question) if job.reply else None}
+    except Exception as error:  # noqa: BLE001 (rules of sampling stumble over odd files)
+        return {"error": str(error)[:300] or type(error).__name__}
 
 
 def _settle(job: _Job, outcome: Answer | MediaWorkError) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from sensorium.model_adapters.audio_model import AudioModel
 from sensorium.model_adapters.audio_models import audio_model
+from sensorium.serving.media.containers import opened
 from sensorium.serving.media.work import MediaRefusedError
 
 __all__ = ["sound_job"]
@@ -83,26 +84,20 @@ def _by_libsndfile(content: bytes, limit: _Limit) -> tuple[_Samples, int]:
 def _by_ffmpeg(content: bytes, limit: _Limit) -> tuple[_Samples, int]:
     import av
 
-    try:
-        # Only the file itself is opened: playlists name other files, and addresses.
-        options = {"protocol_whitelist": "file,pipe"}
-        with av.open(io.BytesIO(content), metadata_errors="ignore", options=options) as container:
-            if not container.streams.audio:
-                raise MediaRefusedError("it holds no sound")
-            stream = container.streams.audio[0]
-            limit.check((container.duration or 0) / 1_000_000, stream.codec_context.channels)
-            rate = int(stream.codec_context.sample_rate)
-            resampler = av.AudioResampler(format="fltp", rate=rate)
-            pieces: list[_Samples] = []
-            count = 0
-            for frame in container.decode(stream):
-                for out in resampler.resample(frame):
-                    pieces.append(out.to_ndarray().mean(axis=0))
-                    count += len(pieces[-1])
-                    limit.check(count / rate, 1)
-    except av.error.FFmpegError as error:
-        words = (error.strerror or str(error)).lower()
-        raise MediaRefusedError(f"not a sound that this server reads ({words})") from None
+    with opened(content, "sound") as container:
+        if not container.streams.audio:
+            raise MediaRefusedError("it holds no sound")
+        stream = container.streams.audio[0]
+        limit.check((container.duration or 0) / 1_000_000, stream.codec_context.channels)
+        rate = int(stream.codec_context.sample_rate)
+        resampler = av.AudioResampler(format="fltp", rate=rate)
+        pieces: list[_Samples] = []
+        count = 0
+        for frame in container.decode(stream):
+            for out in resampler.resample(frame):
+                pieces.append(out.to_ndarray().mean(axis=0))
+                count += len(pieces[-1])
+                limit.check(count / rate, 1)
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), rate
 
 

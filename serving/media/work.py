@@ -2,7 +2,7 @@
 
 Runs in a process of its own, because it parses bytes that strangers sent: what crashes or hangs
 here costs one file and one process. Answers are a header in JSON and raw bytes, never a pickle, so
-that a worker somebody has taken over cannot run code in the server.
+that a worker somebody has taken over cannot run code in the server (`handover.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import resource
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from sensorium.serving.media.handover import send
+
 __all__ = ["MediaRefusedError", "work"]
 
+_Ask = Callable[[dict[str, Any]], Any]
 # Address space that a job may take beyond what the process has when it starts.
 _GROWTH = 6 << 30
 
@@ -27,8 +31,10 @@ class MediaRefusedError(ValueError):
 def work(connection: Connection) -> None:
     """Answer jobs until the server closes the connection.
 
-    A job is two messages, a header (`kind` and its options) and the file; so is an answer, whose
-    header has `error` or what `kind` promises, and `milliseconds` by stage.
+    A job is two messages, a header (`kind` and its options) and the file. An answer is a header,
+    with `error` or what `kind` promises and `milliseconds` by stage, and what was decoded. Before
+    it there may be questions: a header with `question`, which the server answers with `answer` or
+    `error`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -39,17 +45,24 @@ def work(connection: Connection) -> None:
             content = connection.recv_bytes()
         except (EOFError, OSError):
             return
-        answer, pixels = _answer(header, content)
         try:
-            connection.send_bytes(json.dumps(answer).encode())
-            connection.send_bytes(memoryview(pixels).cast("B"))
-        except OSError:
+            send(connection, *_answer(connection, header, content))
+        except (EOFError, OSError):
             return
 
 
-def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+def _answer(
+    connection: Connection, header: dict[str, Any], content: bytes
+) -> tuple[dict[str, Any], Any]:
+    def ask(question: dict[str, Any]) -> Any:
+        connection.send_bytes(json.dumps({"question": question}).encode())
+        found = json.loads(connection.recv_bytes())
+        if "error" in found:
+            raise MediaRefusedError(found["error"])
+        return found["answer"]
+
     try:
-        answer, pixels = _JOBS[header["kind"]](header, content)
+        answer, pixels = _JOBS[header["kind"]](header, content, ask)
     except MediaRefusedError as error:
         return {"error": str(error)}, b""
     except MemoryError:
@@ -59,19 +72,25 @@ def _answer(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any
     return answer, pixels
 
 
-def _image(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+def _image(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str, Any], Any]:
     from sensorium.serving.media.image_work import image_job
 
     return image_job(header, content)
 
 
-def _sound(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
+def _sound(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str, Any], Any]:
     from sensorium.serving.media.sound_work import sound_job
 
     return sound_job(header, content)
 
 
-_JOBS = {"image": _image, "audio": _sound}
+def _video(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str, Any], Any]:
+    from sensorium.serving.media.video_work import video_job
+
+    return video_job(header, content, ask)
+
+
+_JOBS = {"image": _image, "audio": _sound, "video": _video}
 
 
 def _words(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.kit.live_server import LiveServer
-from tests.kit.media import BLUE, GREEN, circle, image_url
+from tests.kit.media import BLUE, GREEN, circle, data_url, image_url, moving_circle
 from tests.kit.scrape import scrape
 
 pytestmark = pytest.mark.engine
@@ -27,8 +27,8 @@ def ask(client: openai.OpenAI, picture: Image.Image) -> str:
     return answer.choices[0].message.content or ""
 
 
-def items(server: LiveServer, outcome: str) -> float:
-    return scrape(server.url, "sensorium_media_items_total", media="image", outcome=outcome)
+def items(server: LiveServer, outcome: str, media: str = "image") -> float:
+    return scrape(server.url, "sensorium_media_items_total", media=media, outcome=outcome)
 
 
 def test_a_repeated_picture_is_prepared_once(
@@ -40,6 +40,24 @@ def test_a_repeated_picture_is_prepared_once(
     assert len(set(answers)) == 1
     assert "green" in answers[0].lower()
     assert (items(server, "prepared"), items(server, "cached")) == (prepared + 1, cached + 2)
+
+
+def test_videos_are_decoded_by_workers_and_kept(
+    server: LiveServer, demo_client: openai.OpenAI
+) -> None:
+    url = data_url("video/mp4", moving_circle(GREEN, seconds=2.5, rate=6))
+    parts: list[Any] = [
+        {"type": "video_url", "video_url": {"url": url}},
+        {"type": "text", "text": "What is in the video?"},
+    ]
+    before = {name: items(server, name, "video") for name in ("prepared", "cached")}
+    for _ in range(2):
+        answer = demo_client.chat.completions.create(
+            model="demo", messages=[{"role": "user", "content": parts}], temperature=0
+        )
+        assert "green" in (answer.choices[0].message.content or "").lower()
+    after = {name: items(server, name, "video") for name in ("prepared", "cached")}
+    assert after == {name: count + 1 for name, count in before.items()}
 
 
 def test_stages_are_timed(server: LiveServer, demo_client: openai.OpenAI) -> None:

@@ -1,0 +1,68 @@
+"""How a worker's answer reaches the server: a header in JSON, and raw bytes.
+
+Much goes through memory that both map, so that it is copied by neither. That memory is sealed: a
+worker that somebody has taken over can neither change it any more nor cut it off, which would kill
+whoever reads it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
+from typing import Any
+
+__all__ = ["receive", "receive_content", "send"]
+
+# Bytes from which on memory is shared; each mapping holds a file descriptor.
+_MUCH = 4 << 20
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def send(connection: Connection, header: dict[str, Any], content: Any) -> None:
+    """Send an answer; `content` is an array or bytes."""
+    view = memoryview(content).cast("B")
+    shared = view.nbytes if view.nbytes >= _MUCH else 0
+    connection.send_bytes(json.dumps({**header, "shared": shared}).encode())
+    if not shared:
+        connection.send_bytes(view)
+        return
+    descriptor = os.memfd_create("sensorium-media", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        sent = 0
+        while sent < shared:
+            sent += os.write(descriptor, view[sent:])
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        send_handle(connection, descriptor, None)
+    finally:
+        os.close(descriptor)
+
+
+def receive(connection: Connection) -> dict[str, Any]:
+    """The header of an answer, or a question. Raises ValueError for what is neither."""
+    header = json.loads(connection.recv_bytes())
+    if not isinstance(header, dict):
+        raise ValueError("an answer without a header")
+    return header
+
+
+def receive_content(connection: Connection, header: dict[str, Any]) -> bytes | mmap.mmap:
+    """What was decoded. Raises OSError, ValueError or RuntimeError for what is none."""
+    if not header.get("shared"):
+        return connection.recv_bytes()
+    descriptor = recv_handle(connection)
+    try:
+        if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+            raise OSError("shared memory that is not sealed")
+        # Private, so that what is changed here is changed for nobody else.
+        return mmap.mmap(
+            descriptor,
+            os.fstat(descriptor).st_size,
+            flags=mmap.MAP_PRIVATE,
+            prot=mmap.PROT_READ | mmap.PROT_WRITE,
+        )
+    finally:
+        os.close(descriptor)
