@@ -63,7 +63,7 @@ def family_rows() -> list[dict[str, Any]]:
                 "checkpoints": list(spec.checkpoints),
                 "architectures": list(spec.language_models),
                 "language_models": sorted({m.config_type for m in spec.language_models.values()}),
-                "towers": list(spec.tower.kinds),
+                "towers": _towers(spec),
                 "projectors": list(spec.projectors),
                 "modalities": list(spec.modalities),
                 "prompts": sorted({style.name for style in spec.styles()}),
@@ -121,6 +121,12 @@ def _audio_row(model: AudioModel) -> dict[str, Any]:
             "needs": model.needs,
         },
     }
+
+
+def _towers(spec: FamilySpec) -> list[str]:
+    """The kinds of towers; one that only some modality is seen by says which."""
+    own = [f"{kind} ({modality})" for modality, t in spec.towers.items() for kind in t.kinds]
+    return [*spec.tower.kinds, *own]
 
 
 def _class(spec: FamilySpec) -> str:

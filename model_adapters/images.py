@@ -3,6 +3,7 @@
 Bicubic resizing with PIL's own antialiasing, sizes truncated; transformers 5 resizes by
 torchvision, with other pixels. Squares stay 8-bit: scaling and normalising are folded into the
 tower. A picture that was decoded smaller than it is gets the shape that its full size would have.
+Authors who resized tensors made no whole numbers of them: see `plain_resizing`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from sensorium.model_adapters.layouts import AnyresLayout, ViewsLayout
+from sensorium.model_adapters.plain_resizing import PLAIN, plain_crop
 from sensorium.model_adapters.resampling import Resample, bicubic
+from sensorium.model_adapters.videos import SAMPLERS
 
 if TYPE_CHECKING:
     from sensorium.model_adapters.plan import ImagePlan, Plan
@@ -46,7 +49,8 @@ _SHORTEST = 14
 # Pixels between the frames of a collage, and along its longer edge.
 _WHITE_BAND = 50
 _LONGEST_COLLAGE = 1920
-Pixels = npt.NDArray[np.uint8]
+# From 0 to 255.
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Size = tuple[int, int]
 
 
@@ -58,7 +62,9 @@ def prepare(
     *,
     several: bool = False,
 ) -> Pixels:
-    """8-bit pixels `[squares, 3, edge, edge]`: one square, or the whole and its tiles.
+    """Pixels `[squares, 3, edge, edge]`: one square, or the whole and its tiles.
+
+    They are 8-bit, or floating point where the plan's resizing is plain.
 
     An alpha channel is dropped, showing the colours below it, as `convert("RGB")` does in the
     authors' code. `size` is the file's (width, height) where `image` was decoded smaller; `several`
@@ -66,6 +72,8 @@ def prepare(
     """
     image = image.convert("RGB")
     layout = plan.layout(several=several)
+    if plan.image.resize in PLAIN:
+        return _stacked([plain_crop(np.asarray(image), plan.image.size, plan.image.resize)])
     if isinstance(layout, AnyresLayout):
         squares = tile(image, layout, size or image.size, resample)
     elif plan.aspect(several=several) == "pad":
@@ -82,16 +90,21 @@ def prepare(
 
 
 def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
-    """8-bit pixels `[pictures, 3, edge, edge]` of a video's frames."""
-    video, size = plan.video, plan.image.size
+    """Pixels `[pictures, 3, edge, edge]` of a video's frames, as `prepare` gives them."""
+    video, image = plan.video, plan.pixels_of(plan.part_of("video"))
+    size = image.size
     if video is not None and video.reducer == "collage":
         frames = [collage(frames)]
+    if video is not None and video.reducer == "together":
+        frames = [frames[i] for i in SAMPLERS["uniform"](len(frames), video.frames, 1.0)]
+    if image.resize in PLAIN:
+        return _stacked([plain_crop(np.asarray(frame), size, image.resize) for frame in frames])
     if video is not None and video.size == "bilinear_crop":
         squares = [bilinear_crop(frame, size) for frame in frames]
     elif video is not None and video.size == "squash":
         squares = [frame.resize((size, size), Image.Resampling.BICUBIC) for frame in frames]
     else:
-        squares = [resize_and_crop(frame, plan.image, frame.size) for frame in frames]
+        squares = [resize_and_crop(frame, image, frame.size) for frame in frames]
     return _stacked(squares)
 
 
@@ -133,9 +146,10 @@ def collage(frames: Sequence[Image.Image]) -> Image.Image:
     return whole.resize(smaller, Image.Resampling.BILINEAR)
 
 
-def _stacked(squares: Sequence[Image.Image]) -> Pixels:
+def _stacked(squares: Sequence[Image.Image] | Sequence[Pixels]) -> Pixels:
     pixels = np.stack([np.asarray(square) for square in squares])
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    channels_first: Pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    return channels_first
 
 
 def picture_size(plan: Plan, size: Size) -> Size:
@@ -157,6 +171,8 @@ def picture_size(plan: Plan, size: Size) -> Size:
         scale = edge / max(size)
     elif plan.image.resize == "squash":
         return edge, edge
+    elif plan.image.resize in PLAIN:
+        scale = 1.0  # no pixel that is looked at may be another one's
     else:
         scale = edge / min(size)
     return math.ceil(size[0] * scale), math.ceil(size[1] * scale)

@@ -26,6 +26,7 @@ from sensorium.model_adapters.plan import Plan, make_plan
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 from sensorium.model_adapters.spec import RawConfig
 from sensorium.model_adapters.tensor_files import TensorFiles, scan
+from sensorium.model_adapters.tower_plan import VISION_TOWER_PART, TowerPlan, tower_part
 from sensorium.model_adapters.weight_names import DROPPED, place
 
 __all__ = [
@@ -49,6 +50,7 @@ _SHOWN = 10
 class Inspection:
     """The findings; `to_dict` is what `sensorium inspect --json` prints.
 
+    `towers` says of each modality with a tower of its own which that is, and where its weights are;
     `placed` counts tensors by part, `dropped` by reason; `weight_bytes` is None where sizes are not
     known; `unconfirmed` is what was not seen of the family's facts; `generation` are the family's
     sampling defaults; `base` says what the checkpoint is to another model, if it is not whole;
@@ -67,6 +69,7 @@ class Inspection:
     tower_kind: str
     tower_layers: int
     tower_weights: str
+    towers: Mapping[str, str]
     projector: str
     prompt_style: str
     sample: str
@@ -98,18 +101,18 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     files = scan(folder, match.spec.folders)
     below = None if plan.base is None else scan(Path(plan.base.folder))
     placed, dropped, unknown = _place_all(files, below, plan)
-    inside = placed["vision_tower"] > 0
     problems = [
         *_file_problems(folder, files, match),
         *absent_from_layers(layer_holes((below or files).tensors)),
     ]
     if unknown:
         problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
-    if not inside and not _has_weights(plan):
-        problems.append(
-            f"the vision tower {plan.tower.name!r} is not here; vLLM would fetch "
-            f"{plan.tower.source}, or name its folder with --vision-tower"
-        )
+    for part, tower in plan.parts().items():
+        if not placed[part] and not _has_weights(tower):
+            problems.append(
+                f"the vision tower {tower.name!r} is not here; vLLM would fetch "
+                f"{tower.source}, or name its folder with --vision-tower"
+            )
     style = choose_style(match, str(folder.resolve()))
     return Inspection(
         path=str(folder),
@@ -123,7 +126,12 @@ def inspect_checkpoint(folder: Path) -> Inspection:
         tower=plan.tower.name,
         tower_kind=plan.tower.kind,
         tower_layers=plan.tower.layers,
-        tower_weights="in the checkpoint" if inside else plan.tower.source,
+        tower_weights=_weights_of(VISION_TOWER_PART, plan.tower, placed),
+        towers={
+            modality: f"{tower.name} ({tower.kind}, {tower.layers} layers), "
+            + _weights_of(tower_part(modality), tower, placed)
+            for modality, tower in plan.towers.items()
+        },
         projector=str(raw.get("mm_projector_type") or "linear"),
         prompt_style=style.name,
         sample=style.render([("user", f"<{plan.modalities[0]}>\nWhat is this?")]),
@@ -141,6 +149,10 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     )
 
 
+def _weights_of(part: str, tower: TowerPlan, placed: Counter[str]) -> str:
+    return "in the checkpoint" if placed[part] else tower.source
+
+
 def _image_tokens(plan: Plan) -> dict[str, int]:
     if "image" not in plan.modalities:
         return {}
@@ -151,7 +163,8 @@ def _video_tokens(plan: Plan) -> dict[str, int]:
     if plan.video is None:
         return {}
     layout, most = plan.frame_layout(), plan.video.frames
-    return {f"{frames} frames": layout.tokens(frames) for frames in (most // 2, most)}
+    sizes = (most,) if plan.video.reducer == "together" else (most // 2, most)
+    return {f"{frames} frames": layout.tokens(frames) for frames in sizes}
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -187,7 +200,7 @@ def _place_all(
         placed["lora"] = len(matrices)
     own = {own_name(name) for name in files.tensors.keys() - matrices}
     for name in own | (below.tensors.keys() if below is not None else set()):
-        placement = place(name, plan.spec, plan.tower)
+        placement = place(name, plan)
         if placement is None:
             unknown.append(name)
         elif placement.target == DROPPED:
@@ -235,8 +248,8 @@ def absent_from_layers(names: Sequence[str]) -> list[str]:
     return [f"{len(names)} tensors are absent from layers: {', '.join(names[:_SHOWN])}"]
 
 
-def _has_weights(plan: Plan) -> bool:
-    return plan.tower.folder is not None and bool(scan(Path(plan.tower.folder)).files)
+def _has_weights(tower: TowerPlan) -> bool:
+    return tower.folder is not None and bool(scan(Path(tower.folder)).files)
 
 
 def weight_bytes(folder: Path, files: TensorFiles) -> int | None:

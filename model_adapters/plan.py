@@ -10,7 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,17 @@ from sensorium.model_adapters.layouts import (
 )
 from sensorium.model_adapters.projector_types import ProjectorType, parse_projector
 from sensorium.model_adapters.registry import Match, architecture_of, families
-from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig
+from sensorium.model_adapters.spec import Aspect, FamilySpec, RawConfig, Tower
 from sensorium.model_adapters.tensor_files import scan
+from sensorium.model_adapters.tower_plan import (
+    VISION_TOWER_PART,
+    TowerPlan,
+    pixels_seen,
+    place_and_plan,
+    tower_part,
+)
 from sensorium.model_adapters.towers import KINDS
-from sensorium.model_adapters.towers.find import TowerPlace, find_tower, measured, token_grid
+from sensorium.model_adapters.towers.find import TowerPlace
 from sensorium.model_adapters.videos import FrameLayout, Video
 
 __all__ = ["ImagePlan", "Plan", "TowerPlan", "make_plan", "text_fields"]
@@ -52,35 +59,8 @@ _NEUTRAL: tuple[object, ...] = (None, False, "", [], "null")
 
 
 @dataclass(frozen=True)
-class TowerPlan:
-    """A tower, and what is kept of its output.
-
-    `layers` is how many encoder layers run (the selected hidden state's index), `grid` the patches
-    along an edge, `source` the folder or hub id that may hold the weights (`folder`: if a folder).
-    `skip` is how many rows of the features are cut off in front. `scales` are the sizes in pixels
-    at which one picture is looked at, side by side in the features; none: at the tower's own.
-    """
-
-    name: str
-    kind: str
-    config: Mapping[str, Any]
-    source: str
-    folder: str | None
-    layers: int
-    keep_class_token: bool
-    grid: int
-    skip: int = 0
-    scales: tuple[int, ...] = ()
-
-    def tokens(self) -> int:
-        """Features of one square image."""
-        class_token = self.keep_class_token and KINDS[self.kind].has_class_token
-        return self.grid**2 + class_token - self.skip
-
-
-@dataclass(frozen=True)
 class ImagePlan:
-    """How an image becomes pixel tensors; `mean` and `std` are for pixels scaled to 0..1.
+    """How a picture becomes pixel tensors; `mean` and `std` are for pixels scaled to 0..1.
 
     `several` is the aspect where a prompt holds several images, with a newline after each if
     `several_newline` is set. `at_most` tiles keep all their features.
@@ -95,6 +75,11 @@ class ImagePlan:
     several_newline: bool = False
     at_most: int | None = None
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ImagePlan:
+        """The plan that `asdict` wrote, also after a round trip through JSON."""
+        return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+
     @property
     def pad_colour(self) -> tuple[int, ...]:
         """The mean colour as 8-bit values, truncated as the authors' code does."""
@@ -103,7 +88,11 @@ class ImagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checkpoint, understood."""
+    """A checkpoint, understood.
+
+    `tower` sees every modality that `towers` has none for; `frames` says how a video's frames
+    become pixels where they have a tower of their own.
+    """
 
     family: str
     architecture: str
@@ -121,11 +110,28 @@ class Plan:
     base: BaseModel | None = None
     masked: bool = False
     video: Video | None = None
+    towers: Mapping[str, TowerPlan] = field(default_factory=dict)
+    frames: ImagePlan | None = None
 
     @property
     def spec(self) -> FamilySpec:
         """The family's spec."""
         return families()[self.family]
+
+    def parts(self) -> dict[str, TowerPlan]:
+        """The towers by the names of their modules in the composed model."""
+        own = {tower_part(modality): tower for modality, tower in self.towers.items()}
+        return {VISION_TOWER_PART: self.tower, **own}
+
+    def part_of(self, modality: str) -> str:
+        """The name of the tower's module that sees a modality."""
+        return tower_part(modality) if modality in self.towers else VISION_TOWER_PART
+
+    def pixels_of(self, part: str) -> ImagePlan:
+        """How pictures for a tower become pixel tensors."""
+        if self.frames is not None and part == tower_part("video"):
+            return self.frames
+        return self.image
 
     def aspect(self, *, several: bool = False) -> Aspect:
         """What is done with an image that is alone in its prompt, or with one of several."""
@@ -147,7 +153,7 @@ class Plan:
         """How the frames of a video become tokens; only for plans that have `video`."""
         if self.video is None:
             raise ValueError(f"the family {self.family!r} takes no video")
-        return FrameLayout(self.tower.grid, self.video)
+        return FrameLayout(self.parts()[self.part_of("video")].grid, self.video)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -172,13 +178,14 @@ class Plan:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
         """The plan that `to_dict` wrote, also after a round trip through JSON."""
-        image = dict(data["image"])
-        image.update(mean=tuple(image["mean"]), std=tuple(image["std"]))
         fields = dict(data)
-        tower = dict(data["tower"])
-        tower["scales"] = tuple(tower["scales"])
-        fields["tower"] = TowerPlan(**tower)
-        fields["image"] = ImagePlan(**image)
+        fields["tower"] = TowerPlan.from_dict(data["tower"])
+        fields["towers"] = {
+            modality: TowerPlan.from_dict(tower) for modality, tower in data["towers"].items()
+        }
+        fields["image"] = ImagePlan.from_dict(data["image"])
+        frames = data["frames"]
+        fields["frames"] = None if frames is None else ImagePlan.from_dict(frames)
         fields["projector"] = ProjectorType(**data["projector"])
         fields["pinpoints"] = tuple((int(w), int(h)) for w, h in data["pinpoints"])
         fields["base"] = None if data["base"] is None else BaseModel(**data["base"])
@@ -190,9 +197,12 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
     """Read a recognised config; raises CheckpointError naming the key that cannot be served."""
     spec, raw = match.spec, _refined(match, checkpoint)
     _refuse(raw, spec)
-    tower = measured(find_tower(raw, checkpoint, spec.tower.kinds), spec, checkpoint)
-    tower_plan = _tower_plan(raw, spec, tower)
+    tower, tower_plan = _tower(raw, spec, VISION_TOWER_PART, spec.tower, checkpoint)
     image = _image_plan(raw, spec, tower, tower_plan)
+    own = {
+        modality: _tower(raw, spec, tower_part(modality), kept, checkpoint)
+        for modality, kept in spec.towers.items()
+    }
     return Plan(
         family=spec.name,
         architecture=architecture_of(raw),
@@ -213,8 +223,18 @@ def make_plan(match: Match, checkpoint: Path | None) -> Plan:
         embedding_scale=match.language_model.embedding_scale(raw),
         base=find_base(match, checkpoint),
         masked=match.language_model.masked,
-        video=_video(raw, spec),
+        video=_video(raw, spec, own["video"][1] if "video" in own else tower_plan),
+        towers={modality: plan for modality, (_, plan) in own.items()},
+        frames=_frames_plan(spec.towers["video"], own["video"][0]) if "video" in own else None,
     )
+
+
+def _tower(
+    raw: RawConfig, spec: FamilySpec, part: str, kept: Tower, checkpoint: Path | None
+) -> tuple[TowerPlace, TowerPlan]:
+    """The tower that the composed model calls `part`."""
+    prefixes = tuple(prefix for prefix, target in spec.weights if target == f"{part}.")
+    return place_and_plan(raw, spec.name, kept, prefixes, checkpoint)
 
 
 def _refined(match: Match, checkpoint: Path | None) -> RawConfig:
@@ -266,8 +286,13 @@ def _aspect(raw: RawConfig, spec: FamilySpec) -> tuple[Aspect, int | None]:
     return aspect, None if numbered is None else int(numbered[1])
 
 
-def _video(raw: RawConfig, spec: FamilySpec) -> Video | None:
-    """The family's video, with what the config says of its pooling and its newlines."""
+def _video(raw: RawConfig, spec: FamilySpec, tower: TowerPlan) -> Video | None:
+    """The family's video, with what the config says of its pooling and its newlines.
+
+    `tower` sees it.
+    """
+    if spec.video is not None and spec.video.reducer == "together":
+        return replace(spec.video, frames=int(tower.config["num_frames"]))
     if spec.video is None or spec.video.reducer != "frames":
         return spec.video
     pool = raw.get("mm_spatial_pool_mode") or spec.video.pool
@@ -285,77 +310,11 @@ def _video(raw: RawConfig, spec: FamilySpec) -> Video | None:
     return replace(spec.video, pool=pool, newline=newline, times=times, sampling=sampling)
 
 
-def _tower_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> TowerPlan:
-    keep = _keep_class_token(raw, spec)
-    return TowerPlan(
-        name=tower.name,
-        kind=tower.kind,
-        config=dict(tower.config),
-        source=tower.source,
-        folder=None if tower.folder is None else str(tower.folder),
-        layers=_tower_layers(raw, spec, tower),
-        keep_class_token=keep,
-        grid=token_grid({**tower.config, "image_size": _pixels_seen(spec, tower)}),
-        skip=int(spec.tower.drops_first_patch and not keep),
-        scales=_scales(raw, spec, tower),
-    )
-
-
-def _scales(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> tuple[int, ...]:
-    """The sizes of multi-scale (S2) features, the tower's own one first."""
-    if not raw.get("use_s2"):
-        return ()
-    if not spec.tower.scales:
-        raise CheckpointError(
-            f"the config's `use_s2: {raw['use_s2']!r}` says multi-scale (S2) vision features, "
-            f"which the family {spec.name!r} does not serve"
-        )
-    value = raw.get("s2_scales") or spec.tower.scales
-    scales = tuple(sorted(int(size) for size in str(value).split(",")))
-    own = int(tower.config["image_size"])
-    if scales[0] != own or any(size % own for size in scales):
-        raise CheckpointError(
-            f"the config's `s2_scales` are {value!r}; they must be multiples of the tower's "
-            f"{own} pixels, and the first one that"
-        )
-    return scales
-
-
-def _tower_layers(raw: RawConfig, spec: FamilySpec, tower: TowerPlace) -> int:
-    selected = spec.tower.select_layer
-    if selected is None:
-        selected = int(raw.get("mm_vision_select_layer", -2))
-    depth = int(tower.config["num_hidden_layers"])
-    layers = selected if selected >= 0 else depth + 1 + selected
-    if not 0 < layers <= depth:
-        raise CheckpointError(
-            f"the config's `mm_vision_select_layer` is {selected}; the tower has {depth} layers"
-        )
-    return layers
-
-
-def _keep_class_token(raw: RawConfig, spec: FamilySpec) -> bool:
-    if spec.tower.keep_class_token is not None:
-        return spec.tower.keep_class_token
-    feature = raw.get("mm_vision_select_feature") or "patch"
-    if feature not in ("patch", "cls_patch"):
-        raise CheckpointError(
-            f"the config's `mm_vision_select_feature` is {feature!r}; known: 'patch', 'cls_patch'"
-        )
-    return bool(feature == "cls_patch")
-
-
-def _pixels_seen(spec: FamilySpec, tower: TowerPlace) -> int:
-    """The edge of the squares that the tower is given."""
-    named = (size for text, size in spec.tower.sizes if text in tower.name)
-    return next(named, int(tower.config["image_size"]))
-
-
 def _image_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace, plan: TowerPlan) -> ImagePlan:
     kind = KINDS[tower.kind]
     aspect, at_most = _aspect(raw, spec)
     return ImagePlan(
-        size=max((_pixels_seen(spec, tower), *plan.scales)),
+        size=max((pixels_seen(spec.tower, tower), *plan.scales)),
         resize="squash" if aspect == "resize" else kind.resize,
         aspect=aspect,
         mean=tuple(tower.preprocessing.get("image_mean") or kind.mean),
@@ -364,6 +323,12 @@ def _image_plan(raw: RawConfig, spec: FamilySpec, tower: TowerPlace, plan: Tower
         several_newline=spec.several_newline,
         at_most=at_most,
     )
+
+
+def _frames_plan(kept: Tower, tower: TowerPlace) -> ImagePlan:
+    """How frames become what a tower for videos is given."""
+    kind = KINDS[tower.kind]
+    return ImagePlan(pixels_seen(kept, tower), kind.resize, "crop", kind.mean, kind.std)
 
 
 def _pinpoints(raw: RawConfig, size: int) -> tuple[tuple[int, int], ...]:

@@ -111,7 +111,8 @@ class Tower:
     where the tower has no class token, and lose a patch. `scales` are the sizes in pixels of
     multi-scale (S2) features, as the authors' code writes them, where the config turns them on and
     names none. `sizes` are pairs of a text in the tower's name and the pixels that the authors then
-    take, where they do not go by the tower's config; the first that fits.
+    take, where they do not go by the tower's config; the first that fits. `key` is the config key
+    that names the tower.
     """
 
     kinds: tuple[str, ...] = ("clip",)
@@ -121,6 +122,7 @@ class Tower:
     drops_first_patch: bool = False
     scales: str = ""
     sizes: tuple[tuple[str, int], ...] = ()
+    key: str = "mm_vision_tower"
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ class FamilySpec:
     the config's `image_aspect_ratio` to what is done ("anyres_max" stands for all its numbers); its
     key None is the default, and "*" takes whatever the config says. `several` is what is done
     instead where a prompt holds several images; a newline follows each if `several_newline` is set.
-    `video` is what is done with a video, unless the config says otherwise. `weights` are
+    `video` is what is done with a video, unless the config says otherwise. `towers` are those of
+    modalities that have one of their own, by modality; the rest is seen by `tower`. `weights` are
     the prefixes of checkpoint tensor names and where they go (None: knowingly dropped), the first
     match wins. `folders` are sub-folders that hold the weights, each below its own name as prefix
     (none: the checkpoint's folder). `read` rewrites a config of another shape into LLaVA's flat
@@ -173,6 +176,7 @@ class FamilySpec:
     prompts: Mapping[str, PromptStyle]
     proof: str
     tower: Tower = field(default_factory=Tower)
+    towers: Mapping[str, Tower] = field(default_factory=dict)
     projectors: tuple[str, ...] = ("linear", "mlp")
     aspects: Mapping[str | None, Aspect] = field(
         default_factory=lambda: {None: "crop", "square": "crop", "pad": "pad"}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLERS", "FrameLayout", "FrameSize", "Newline", "Reducer", "Sampling", "Video"]
 
 Sampling = Literal["uniform", "per_second", "middles", "rounded_middles", "strides"]
-Reducer = Literal["frames", "slow_fast", "collage", "mean_and_class"]
+Reducer = Literal["frames", "slow_fast", "collage", "mean_and_class", "together"]
 # How a frame becomes the tower's square: `tower` as the tower's own processor does it, `squash` the
 # whole frame bicubically, `bilinear_crop` its shorter edge to 8/7 of the square, then the middle.
 FrameSize = Literal["tower", "squash", "bilinear_crop"]
@@ -39,10 +39,11 @@ class Video:
     At most `frames` of it are taken, chosen as `sampling` says and resized as `size` says.
     `reducer` is "frames" (each frame's features one after the other, made smaller 2 to 1 along each
     edge by `pool`), "slow_fast" (few frames in full width, all frames small), "collage" (the frames
-    pasted into one picture) or "mean_and_class" (the mean of each patch over all frames, then each
+    pasted into one picture), "mean_and_class" (the mean of each patch over all frames, then each
     frame's class token, also for an image alone; `between` are trained tokens that stand between
-    the two). `times` puts a sentence before the question that says how long the video is and when
-    its frames are.
+    the two) or "together" (the tower sees so many frames as one, no more and no fewer, and all that
+    it makes of them is kept, each frame's class token first). `times` puts a sentence before the
+    question that says how long the video is and when its frames are.
     """
 
     frames: int
@@ -69,6 +70,8 @@ class FrameLayout:
 
     def pictures(self, frames: int) -> int:
         """How many pictures the tower sees of so many frames."""
+        if self.video.reducer == "together":
+            return self.video.frames
         return 1 if self.video.reducer == "collage" else frames
 
     def tokens(self, frames: int) -> int:
@@ -87,6 +90,8 @@ class FrameLayout:
             return self._slow_fast(frames)
         if self.video.reducer == "mean_and_class":
             return self._mean_and_class(frames)
+        if self.video.reducer == "together":
+            return self._together()
         return self._in_turn(self.pictures(frames))
 
     def _features(self, frames: int) -> Rows:
@@ -142,6 +147,13 @@ class FrameLayout:
         pool = Pool(every[:, 1:].T[:, :, None], "adaptive", (1, 1))
         rows = np.concatenate([every.size + np.arange(patches), every[:, 0]])
         return Arrangement(frames, rows, (pool,))
+
+    def _together(self) -> Arrangement:
+        """Class token and patches of each frame, in order."""
+        import numpy as np
+
+        frames = self.video.frames
+        return Arrangement(frames, np.arange(frames * (1 + self.grid**2)))
 
 
 _SLOW, _FAST = 10, 4

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sensorium.model_adapters.plan import TowerPlan
+from sensorium.model_adapters.plan import Plan, TowerPlan
 from sensorium.model_adapters.spec import FamilySpec
+from sensorium.model_adapters.tower_plan import VISION_TOWER_PART
 from sensorium.model_adapters.towers import KINDS
 
 __all__ = ["DROPPED", "Placement", "original_name", "place", "place_tower"]
@@ -26,24 +27,26 @@ class Placement:
     reason: str = ""
 
 
-def place(name: str, spec: FamilySpec, tower: TowerPlan) -> Placement | None:
+def place(name: str, plan: Plan) -> Placement | None:
     """Where a tensor of the checkpoint goes; None where the family does not know it."""
     if _COMPUTED.search(name):
         return Placement(DROPPED, "computed anew")
-    for prefix, target in spec.weights:
+    for prefix, target in plan.spec.weights:
         if name.startswith(prefix):
             if target is None:
                 return Placement(DROPPED, "not used by this family")
-            if target == "vision_tower.":
-                if spec.tower.inside == "ignored":
-                    return Placement(DROPPED, "the authors load the separate tower")
-                return place_tower(name.removeprefix(prefix), tower)
-            return Placement(target + name.removeprefix(prefix))
+            part = target.removesuffix(".")
+            tower = plan.parts().get(part)
+            if tower is None:
+                return Placement(target + name.removeprefix(prefix))
+            if tower.inside == "ignored":
+                return Placement(DROPPED, "the authors load the separate tower")
+            return place_tower(name.removeprefix(prefix), tower, part)
     return None
 
 
-def place_tower(name: str, tower: TowerPlan) -> Placement:
-    """Where a tensor of a tower goes, `name` as in the tower's own files."""
+def place_tower(name: str, tower: TowerPlan, part: str = VISION_TOWER_PART) -> Placement:
+    """Where a tensor of a tower goes, `name` as in the tower's own files, `part` its module."""
     kind = KINDS[tower.kind]
     if not name.startswith((kind.prefix, *kind.outer)):
         name = f"{kind.prefix}{name}"
@@ -54,7 +57,7 @@ def place_tower(name: str, tower: TowerPlan) -> Placement:
     layer = kind.layer.search(name)
     if layer is not None and int(layer[1]) >= tower.layers:
         return Placement(DROPPED, f"after the selected layer {tower.layers}")
-    return Placement(f"vision_tower.{name}")
+    return Placement(f"{part}.{name}")
 
 
 def original_name(target: str, spec: FamilySpec) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "ComposedConfig",
     "compose",
     "install_parser",
+    "tower_config",
 ]
 
 ARCHITECTURE = "SensoriumComposedForCausalLM"
@@ -76,7 +77,7 @@ def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
     return ComposedConfig(
         architectures=[MASKED_ARCHITECTURE if plan.masked else ARCHITECTURE],
         text_config=text,
-        vision_config=_tower_config(plan.tower),
+        vision_config=tower_config(plan.tower),
         plan=plan.to_dict(),
         chosen=match.chosen,
         dtype=plan.dtype,
@@ -86,7 +87,7 @@ def compose(match: Match, plan: Plan, name: str) -> ComposedConfig:
     )
 
 
-def _tower_config(tower: TowerPlan) -> PreTrainedConfig:
+def tower_config(tower: TowerPlan) -> PreTrainedConfig:
     """A transformers configuration where the kind has one, else the bare fields."""
     known = KINDS[tower.kind].config_type
     fields = {key: value for key, value in tower.config.items() if key != "model_type"}

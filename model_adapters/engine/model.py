@@ -23,6 +23,7 @@ from vllm.model_executor.models.module_mapping import MultiModelKeys
 from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_prefix
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
+from sensorium.model_adapters.engine.config import tower_config
 from sensorium.model_adapters.engine.embedding import merge, prepare
 from sensorium.model_adapters.engine.packing import project
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
@@ -57,10 +58,10 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         self.plan = self.config.read_plan()
         self.checkpoint = vllm_config.model_config.model
         text = self.config.text_config
-        with self._mark_tower_model(vllm_config, "image"):
-            self.vision_tower = build_tower(
-                self.plan.tower, self.config.vision_config, maybe_prefix(prefix, "vision_tower")
-            )
+        with self._mark_tower_model(vllm_config, set(self.plan.modalities)):
+            for part, tower in self.plan.parts().items():
+                module = build_tower(tower, tower_config(tower), maybe_prefix(prefix, part))
+                setattr(self, part, module)
             self.projector = build_projector(
                 self.plan.projector,
                 feature_width(self.vision_tower, self.plan),
@@ -76,7 +77,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             )
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
         self._sources = WeightSources(self.checkpoint, self.plan)
-        self._folded = False
+        self._folded: set[str] = set()
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str | None:
@@ -95,20 +96,21 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             if isinstance(layout, ViewsLayout):
                 joined = [arrange(layout.joined(), *size) for size in sizes]
                 grids = [layout.tiles(*size) for size in sizes]
-                return self._embed(kwargs["pixel_values"], joined, grids)
+                return self._embed("image", kwargs["pixel_values"], joined, grids)
             several = torch.as_tensor(kwargs["several"]).reshape(-1).tolist()
             for (width, height), among in zip(sizes, several, strict=True):
                 arrangements.append(arrange(self.plan.layout(several=among), width, height))
-            return self._embed(kwargs["pixel_values"], arrangements)
+            return self._embed("image", kwargs["pixel_values"], arrangements)
         if kwargs.get("video_pixels") is not None:
             layout = self.plan.frame_layout()
             for frames in torch.as_tensor(kwargs["frames"]).reshape(-1).tolist():
                 arrangements.append(layout.arrange(frames))
-            return self._embed(kwargs["video_pixels"], arrangements)
+            return self._embed("video", kwargs["video_pixels"], arrangements)
         return []
 
     def _embed(
         self,
+        modality: str,
         pixels: Any,
         arrangements: Sequence[Arrangement],
         grids: Sequence[tuple[int, int]] = (),
@@ -119,7 +121,9 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         """
         if not isinstance(pixels, torch.Tensor):
             pixels = torch.cat(list(pixels))
-        seen = features(self.vision_tower, self.plan, self._pixels(pixels), grids)
+        part = self.plan.part_of(modality)
+        tower, plan = getattr(self, part), self.plan.parts()[part]
+        seen = features(tower, plan, self._pixels(pixels, part), grids)
         return project(
             seen,
             self._project,
@@ -149,12 +153,13 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         )
         return theirs
 
-    def _pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """What the tower takes, from 8-bit pixels."""
-        dtype = next(self.vision_tower.parameters()).dtype
-        if self._folded:
+    def _pixels(self, pixels: torch.Tensor, part: str) -> torch.Tensor:
+        """What a tower takes, from pixels of 0 to 255."""
+        dtype = next(getattr(self, part).parameters()).dtype
+        if part in self._folded:
             return centred(pixels, dtype)
-        return normalised(pixels, self.plan.image.mean, self.plan.image.std, dtype)
+        image = self.plan.pixels_of(part)
+        return normalised(pixels, image.mean, image.std, dtype)
 
     def _embed_text_input_ids(
         self, input_ids: torch.Tensor, embed_input_ids: Any, *, is_multimodal: Any
@@ -214,16 +219,20 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             )
         except CheckpointError as error:
             raise CheckpointError(f"{self.checkpoint}: {error}") from error.__cause__
-        if path := KINDS[self.plan.tower.kind].patch_embedding:
-            embedding = self.vision_tower.get_submodule(path)
-            fold_normalisation(embedding, self.plan.image.mean, self.plan.image.std)
-            self._folded = True
-            loaded.add(f"vision_tower.{path}.bias")  # CLIP's checkpoints have none
+        for part, tower in self.plan.parts().items():
+            if path := KINDS[tower.kind].patch_embedding:
+                image = self.plan.pixels_of(part)
+                embedding = self.get_submodule(f"{part}.{path}")
+                fold_normalisation(embedding, image.mean, image.std)
+                self._folded.add(part)
+                loaded.add(f"{part}.{path}.bias")  # CLIP's checkpoints have none
         prepare(self)
         return loaded
 
     def get_mm_mapping(self) -> MultiModelKeys:
         """The parts by name, for LoRA."""
         return MultiModelKeys.from_string_field(
-            language_model="language_model", connector="projector", tower_model="vision_tower"
+            language_model="language_model",
+            connector="projector",
+            tower_model=list(self.plan.parts()),
         )

@@ -21,7 +21,9 @@ _LEVELS = 255.0
 
 
 def centred(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """8-bit pixels as exact numbers from -1 to 127/128."""
+    """Pixels from 0 to 255 as numbers from -1 to 127/128, exact for 8-bit ones."""
+    if pixels.is_floating_point():
+        return ((pixels - _HALF) / _HALF).to(dtype)
     return (pixels.to(dtype) - _HALF) / _HALF
 
 

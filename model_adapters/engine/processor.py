@@ -169,9 +169,10 @@ class DummyInputs(BaseDummyInputsBuilder[Information]):
         )
         if plan.video is None:
             return {"image": images}
+        size = plan.pixels_of(plan.part_of("video")).size
         videos = self._get_dummy_videos(
-            width=plan.image.size,
-            height=plan.image.size,
+            width=size,
+            height=size,
             num_frames=self.info.most_frames(),
             num_videos=mm_counts.get("video", 0),
             overrides=mm_options.get("video"),

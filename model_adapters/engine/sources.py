@@ -21,13 +21,15 @@ __all__ = ["WeightSources", "weight_files"]
 Source: TypeAlias = DefaultModelLoader.Source
 # Before a tensor's name: which file it comes from.
 _FILE, _BASE, _TOWER = "@file:", "@base:", "@tower:"
+# Between a separate tower's module and its file.
+_OF = ","
 _END = "@"
 
 
 class WeightSources:
     """The files of a checkpoint in reading order.
 
-    vLLM asks for the next source when the one before has been read to its end, so whether the
+    vLLM asks for the next source when the one before has been read to its end, so whether a
     separate tower is needed is known when its turn comes.
     """
 
@@ -35,7 +37,8 @@ class WeightSources:
         self._checkpoint = checkpoint
         self._plan = plan
         self._files = weight_files(checkpoint, plan.spec.folders)
-        self._tower_inside = False
+        self._towers = plan.parts()
+        self._inside: set[str] = set()
 
     @property
     def first(self) -> list[str] | None:
@@ -43,16 +46,17 @@ class WeightSources:
         return self._files[:1] or None
 
     def rest(self) -> Iterator[Source]:
-        """The other weight files, those of a base model, and the separate tower if it counts."""
+        """The other weight files, those of a base model, and separate towers that count."""
         for file in self._files[1:]:
             yield _source(self._checkpoint, _FILE, file)
         base = self._plan.base
         if base is not None and base.kind != "delta":
             for file in weight_files(base.folder):
                 yield _source(base.folder, _BASE, file)
-        tower = self._plan.tower.source
-        if not self._tower_inside and tower:
-            yield Source(tower, None, prefix=f"{_TOWER}{tower}{_END}")
+        for part, tower in self._towers.items():
+            if part not in self._inside and tower.source:
+                prefix = f"{_TOWER}{part}{_OF}{tower.source}{_END}"
+                yield Source(tower.source, None, prefix=prefix)
 
     def merged(self, weights: Iterable[Named]) -> Iterable[Named]:
         """What vLLM reads from the sources, with a base model's weights worked in."""
@@ -68,15 +72,16 @@ class WeightSources:
         """Where a tensor comes from and goes."""
         kind, file, bare = _split(name)
         if kind == _TOWER:
-            return SourcedName(bare, file, place_tower(bare, self._plan.tower))
+            part, _, file = file.partition(_OF)
+            return SourcedName(bare, file, place_tower(bare, self._towers[part], part))
         if not file:
             file = self._files[0] if self._files else self._checkpoint
         inner = file if self._plan.spec.folders else ""
         if kind == _BASE and self._plan.base is not None:
             file = str(Path(self._plan.base.folder) / file)
-        placement = place(whole_name(own_name(bare), inner), self._plan.spec, self._plan.tower)
-        if placement is not None and placement.target.startswith("vision_tower."):
-            self._tower_inside = True
+        placement = place(whole_name(own_name(bare), inner), self._plan)
+        if placement is not None:
+            self._inside.add(placement.target.partition(".")[0])
         return SourcedName(bare, file, placement)
 
     def _is_language_model(self, name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.folders import VISION_TOWER, named_folders, read_json
-from sensorium.model_adapters.spec import FamilySpec, RawConfig
+from sensorium.model_adapters.spec import RawConfig, Tower
 from sensorium.model_adapters.tensor_files import scan
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.towers.published import OWNERS, PUBLISHED, published_tower
@@ -35,14 +35,14 @@ class TowerPlace:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_tower(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) -> TowerPlace:
+def find_tower(raw: RawConfig, checkpoint: Path | None, kept: Tower) -> TowerPlace:
     """Find the tower that a config names; raises CheckpointError when there is no trace of it.
 
     Looked at in this order: the config's own `mm_vision_config`, the folder that the user names for
     the tower or for the checkpoint (`--vision-tower`), a sub-folder of the checkpoint, the path
     itself, a folder of that name beside the checkpoint, the table of published towers.
     """
-    found = _find(raw, checkpoint, kinds)
+    found = _find(raw, checkpoint, kept.key, kept.kinds)
     size = int(raw.get("mm_vision_resolution") or 0)
     # The authors' code takes no notice of smaller ones.
     if KINDS[found.kind].any_size and size > _SMALLEST:
@@ -50,10 +50,10 @@ def find_tower(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) 
     return found
 
 
-def _find(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) -> TowerPlace:
+def _find(raw: RawConfig, checkpoint: Path | None, key: str, kinds: tuple[str, ...]) -> TowerPlace:
     if "mm_vision_config" in raw:
         return _from_config(raw["mm_vision_config"], kinds)
-    name = str(raw["mm_vision_tower"])
+    name = str(raw[key])
     for folder in _candidates(name, checkpoint):
         if (folder / "config.json").is_file():
             return _from_folder(name, folder, kinds)
@@ -64,21 +64,21 @@ def _find(raw: RawConfig, checkpoint: Path | None, kinds: tuple[str, ...]) -> To
         config = {**KINDS[kind].defaults, **config}
         return TowerPlace(name, kind, config, source=_hub_id(name, kind))
     raise CheckpointError(
-        f"the vision tower {name!r} (config key `mm_vision_tower`) is not a folder in or beside "
+        f"the vision tower {name!r} (config key `{key}`) is not a folder in or beside "
         f"the checkpoint and no tower that is known ({', '.join(sorted(PUBLISHED))}); put its "
         "folder there, or name it with --vision-tower"
     )
 
 
-def measured(tower: TowerPlace, spec: FamilySpec, checkpoint: Path | None) -> TowerPlace:
+def measured(tower: TowerPlace, prefixes: tuple[str, ...], checkpoint: Path | None) -> TowerPlace:
     """The tower with sizes as the checkpoint's tensors have them, where its kind asks for that.
 
-    A checkpoint that is not at hand leaves the sizes as they are published.
+    `prefixes` are what its tensors' names begin with there. A checkpoint that is not at hand leaves
+    the sizes as they are published.
     """
     measure = KINDS[tower.kind].measure
     if measure is None or checkpoint is None:
         return tower
-    prefixes = [prefix for prefix, target in spec.weights if target == "vision_tower."]
     shapes = {}
     for name, stored in scan(checkpoint).tensors.items():
         prefix = next(filter(name.startswith, prefixes), None)

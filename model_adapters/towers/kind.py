@@ -20,8 +20,9 @@ class TowerKind:
 
     `build` is "module:name" of what builds it for the engine; see `engine.towers`. `config_type` is
     the `model_type` of its transformers configuration ("" where it has none). `resize` is
-    "shortest" (shorter edge to size, then centre crop) or "squash" (both edges to size); `mean` and
-    `std` are per channel of pixels scaled to 0..1. `defaults` are what published configs leave out.
+    "shortest" (shorter edge to size, then centre crop), "squash" (both edges to size) or one of
+    `plain_resizing.PLAIN` (as "shortest", but without antialiasing); `mean` and `std` are per
+    channel of pixels scaled to 0..1. `defaults` are what published configs leave out.
 
     `prefix` is what every tensor's name begins with once it is whole; files of the bare tower leave
     it out, which `outer` (the names of other parts of the model it was published in) tells apart.

@@ -117,6 +117,7 @@ def _composed_rows(found: Inspection) -> list[tuple[str, str]]:
         ("language model", f"{found.language_model} in {found.architecture}"),
         ("vision tower", f"{found.tower} ({found.tower_kind}, {found.tower_layers} layers)"),
         ("its weights", found.tower_weights),
+        *((f"{modality} tower", told) for modality, told in found.towers.items()),
         ("projector", found.projector),
         ("image tokens", _counts_by(found.image_tokens) or "takes no images"),
         ("video tokens", _counts_by(found.video_tokens) or "takes no videos"),

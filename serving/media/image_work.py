@@ -45,10 +45,10 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
     """Decode `content`.
 
     `header` holds `max_pixels`, `exact`, and `recipe`: the plan of a composed model as JSON, whose
-    answer is uint8 `[squares, 3, size, size]` (`shape` in its header). Without one, or with a `Fit`
-    in its place, `mode` and `background` are as vLLM's loader takes them and the answer is the
-    pixels of one image (`mode`, and `drawn`, how large it is). `size` is always the upright file's.
-    Raises MediaRefusedError.
+    answer is `[squares, 3, size, size]` (`shape` and `dtype`, uint8 or float32, in its header).
+    Without one, or with a `Fit` in its place, `mode` and `background` are as vLLM's loader takes
+    them and the answer is the pixels of one image (`mode`, and `drawn`, how large it is). `size` is
+    always the upright file's. Raises MediaRefusedError.
     """
     began = time.perf_counter()
     rule = _rule(header["recipe"]) if header.get("recipe") else None
@@ -76,7 +76,7 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
     else:
         image = in_mode(image, None, ())
         pixels = images.prepare(image, plan, size, bicubic if exact else fast_bicubic)
-        answer = {"shape": pixels.shape}
+        answer = {"shape": pixels.shape, "dtype": pixels.dtype.name}
     times = {"decode": decoded - began, "prepare": time.perf_counter() - decoded}
     milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in times.items()}
     return {**answer, "size": size, "milliseconds": milliseconds}, pixels

@@ -63,7 +63,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class PreparedPicture:
-    """A picture, prepared: `pixels` are uint8 `[squares, 3, size, size]` for a plan.
+    """A picture, prepared: `pixels` are `[squares, 3, size, size]` from 0 to 255 for a plan.
 
     Without a plan they are the decoded picture's bytes in `mode`, `drawn` large. `size` is the
     file's own upright (width, height); `digest` names content and recipe together.
@@ -71,7 +71,7 @@ class PreparedPicture:
 
     digest: bytes
     size: tuple[int, int]
-    pixels: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     mode: str = ""
     drawn: tuple[int, int] = (0, 0)
 
@@ -249,7 +249,9 @@ class MediaPipeline:
             "background": recipe.background,
         }
         answer = await self._work("image", header, content)
-        pixels = np.frombuffer(answer.content, dtype=np.uint8)
+        floats = answer.header.get("dtype") == "float32"
+        kind: type[np.uint8 | np.float32] = np.float32 if floats else np.uint8
+        pixels: npt.NDArray[Any] = np.frombuffer(answer.content, dtype=kind)
         width, height = answer.header["size"]
         self.measures.worked("image", answer, len(content), width * height)
         if "shape" in answer.header:

@@ -250,12 +250,12 @@ class TestWeightNames:
         ],
     )
     def test_place(self, name: str, target: str) -> None:
-        placement = place(name, self.found.spec, self.found.tower)
+        placement = place(name, self.found)
         assert placement is not None
         assert placement.target == target
 
     def test_unknown(self) -> None:
-        assert place("extra.weight", self.found.spec, self.found.tower) is None
+        assert place("extra.weight", self.found) is None
 
     def test_a_towers_own_files(self) -> None:
         assert place_tower("text_model.final_layer_norm.bias", self.found.tower).target == DROPPED

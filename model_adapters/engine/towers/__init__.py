@@ -28,14 +28,14 @@ def build_tower(plan: TowerPlan, config: Any, prefix: str) -> Any:
 
 
 def feature_width(tower: Any, plan: Plan) -> int:
-    """The width of what `features` gives."""
+    """The width of what `features` gives of images."""
     if isinstance(plan.layout(), ViewsLayout):
         return 2 * int(tower.width)
     return int(tower.width) * max(1, len(plan.tower.scales))
 
 
 def features(
-    tower: Any, plan: Plan, pixels: torch.Tensor, grids: Sequence[tuple[int, int]] = ()
+    tower: Any, plan: TowerPlan, pixels: torch.Tensor, grids: Sequence[tuple[int, int]] = ()
 ) -> torch.Tensor:
     """`[squares, 3, size, size]` to the plan's features `[squares, rows, width]`.
 
@@ -43,6 +43,5 @@ def features(
     """
     if grids:
         return views(tower, pixels, grids)
-    scales = plan.tower.scales
-    seen = multiscale(tower, pixels, scales) if scales else tower(pixels)
-    return seen[:, plan.tower.skip :]
+    seen = multiscale(tower, pixels, plan.scales) if plan.scales else tower(pixels)
+    return seen[:, plan.skip :]
