@@ -7,6 +7,7 @@ the begin-of-sequence token: whether there is one is the tokenizer's business.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -53,9 +54,10 @@ class PromptStyle:
     an image before the text (with `images_last`, after it), `{number}` in it counting the images of
     the conversation from 1; `next_image`, where set, is written instead when another image follows
     at once. `video` is what is written for a video before the text (with `videos_last`, after it).
-    `question` stands between a question's images and its text, `plain` before the text of a
-    question without images and videos. `strip` takes the whitespace around each text away. `stops`
-    are the texts that end an answer beside the tokenizer's end-of-sequence token.
+    With `in_a_line` images and videos that follow one another stand in one line instead. `question`
+    stands between a question's images and its text, `plain` before the text of a question without
+    images and videos. `strip` takes the whitespace around each text away. `stops` are the texts
+    that end an answer beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -70,6 +72,7 @@ class PromptStyle:
     next_image: str | None = None
     video: str = _PLAIN_VIDEO
     videos_last: bool = False
+    in_a_line: bool = False
     question: str = ""
     plain: str = ""
     strip: bool = False
@@ -110,6 +113,9 @@ class PromptStyle:
         video = self.video.replace("{video}", _VIDEO)
         for role, text in turns:
             told = text.strip() if self.strip else text
+            if self.in_a_line:
+                written.append((role, _joined(told)))
+                continue
             if self.videos_last:
                 told = told.replace(f"{_VIDEO}\n", "") + video * told.count(f"{_VIDEO}\n")
             else:
@@ -179,6 +185,8 @@ class PromptStyle:
 
     def _content_macro(self) -> str:
         """A Jinja macro that writes a message's content with its images, `lead` before its text."""
+        if self.in_a_line:
+            return self._line_macro()
         image = self._image_expression(self.image)
         if self.next_image is not None:
             following = self._image_expression(self.next_image)
@@ -200,6 +208,19 @@ class PromptStyle:
             f"{self._videos(piece)}{{%- endfor -%}}"
             f"{last if self.images_last else ''}{videos if self.videos_last else ''}"
             "{%- endmacro -%}"
+        )
+
+    def _line_macro(self) -> str:
+        """The same where images and videos stand in one line; nothing else is written."""
+        text = "text | trim" if self.strip else "text"
+        media = f"[{_quoted(IMAGE_MARK)}, {_quoted(VIDEO_MARK)}]"
+        return (
+            "{%- macro content(text, lead) -%}{%- set ns.medium = false -%}"
+            f"{{%- for line in ({text}).split('\\n') -%}}"
+            f"{{%- set medium = line in {media} -%}}"
+            "{%- if not loop.first and not (medium and ns.medium) -%}{{- '\\n' -}}{%- endif -%}"
+            f"{{{{- {_marked('line')} -}}}}{{%- set ns.medium = medium -%}}"
+            "{%- endfor -%}{%- endmacro -%}"
         )
 
     def _videos(self, piece: str) -> str:
@@ -224,6 +245,16 @@ class PromptStyle:
         for name, value in (("{image}", _quoted(IMAGE_MARK)), ("{number}", "ns.images")):
             image = image.replace(name, f"' ~ {value} ~ '")
         return image
+
+
+def _joined(text: str) -> str:
+    """The text without the newline between an image or a video and the next."""
+    lines = text.split("\n")
+    written = lines[0]
+    for before, line in itertools.pairwise(lines):
+        together = {before, line} <= {_IMAGE, _VIDEO}
+        written += line if together else f"\n{line}"
+    return written
 
 
 def _marked(expression: str) -> str:

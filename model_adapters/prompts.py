@@ -62,6 +62,7 @@ LLAVA_V0 = PromptStyle(
     generation="Assistant:",
     stops=("###",),
 )
+VIDEO_LLAVA = replace(LLAVA_V1, name="video_llava", in_a_line=True)
 BUNNY = replace(VICUNA_V1, name="bunny", assistant="ASSISTANT: {text}<|endoftext|>")
 BUNNY_LLAMA = replace(BUNNY, name="bunny_llama", assistant="ASSISTANT: {text}<|end_of_text|>")
 TINYLLAVA = replace(BUNNY, name="tinyllava")

@@ -117,6 +117,7 @@ ENTRIES = (
     _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
     # ByteDance's Valley-Eagle has its `model_type` too.
     _family("valley", "valley", "ValleyLlamaForCausalLM"),
+    _family("video-llava", "video_llava", _LLAVA[0], needs=("mm_image_tower", "mm_video_tower")),
     # llava-hf's checkpoints, which vLLM serves, have other ids.
     _family("glamm", "glamm", "GLaMMForCausalLM"),
     _family("ferret", "ferret", "FERRETLlamaForCausalLM"),

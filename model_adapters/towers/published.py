@@ -54,6 +54,11 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "InternViT-6B-224px": ("intern_vit", {"image_size": 224}),
     "InternViT-6B-448px": ("intern_vit", {"image_size": 448}),
     "InternViT-6B-448px-V1-0": ("intern_vit", {"image_size": 448}),
+    "LanguageBind_Image": ("LanguageBindImage", {**_clip_large(224), "hidden_act": "gelu"}),
+    "LanguageBind_Video_merge": (
+        "LanguageBindVideo",
+        {**_clip_large(224), "hidden_act": "gelu", "add_time_attn": True, "num_frames": 8},
+    ),
     "TinyLLaVA-1.5B-SigLIP": ("siglip", _SIGLIP_SO400M),
     "TinyLLaVA-2.0B-SigLIP": ("siglip", _SIGLIP_SO400M),
     "TinyLLaVA-3.1B-SigLIP": ("siglip", _SIGLIP_SO400M),

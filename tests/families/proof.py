@@ -135,7 +135,7 @@ def _swap_rows(subject: Subject, part: str) -> Any:
         found = [
             parameter
             for name, parameter in model.get_submodule(part).named_parameters()
-            if parameter.ndim >= 2 and "lm_head" not in name
+            if parameter.ndim >= 2 and len(parameter) > 1 and "lm_head" not in name
         ]
         matrix: torch.Tensor = found[-1]
         return matrix

@@ -22,6 +22,15 @@ def test_folding_changes_nothing_but_the_input(bias: bool) -> None:
     assert torch.allclose(before, after, atol=2e-5)
 
 
+def test_centred_pixels_between_two_levels_are_rounded_once() -> None:
+    from sensorium.model_adapters.engine.pixels import centred
+
+    between = torch.tensor([-3.7, 130.123, 255.4])
+    exact = (between.double() - 128) / 128
+    assert torch.equal(centred(between, torch.bfloat16), exact.to(torch.bfloat16))
+    assert torch.allclose(centred(between, torch.float32).double(), exact, atol=1e-7)
+
+
 def test_centred_pixels_are_exact_in_bfloat16() -> None:
     from sensorium.model_adapters.engine.pixels import centred
 

@@ -10,10 +10,11 @@ import pytest
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.folders import VISION_TOWER
+from sensorium.model_adapters.plain_resizing import PLAIN
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import FAMILY_KEY, recognise
 from sensorium.model_adapters.weight_names import DROPPED, place, place_tower
-from tests.families.test_registry import LLAVA, TINYLLAVA, VILA, config
+from tests.families.test_registry import LLAVA, TINYLLAVA, VIDEO_LLAVA, VILA, config
 
 INSIDE = "model.vision_tower.vision_tower.vision_model."
 
@@ -167,6 +168,20 @@ class TestKnownCheckpoints:
         assert slow_fast.frame_layout().tokens(50) == 3680
         assert plan({**NEXT, FAMILY_KEY: "sharegpt4video"}).frame_layout().tokens(16) == 576
 
+    def test_video_llava(self) -> None:
+        found = plan(VIDEO_LLAVA)
+        video = found.towers["video"]
+        assert (found.tower.source, video.source) == (
+            "LanguageBind/LanguageBind_Image",
+            "LanguageBind/LanguageBind_Video_merge",
+        )
+        assert (found.tower.layers, video.layers) == (23, 23)
+        assert (found.image.resize, found.pixels_of("video_tower").resize) == PLAIN
+        assert found.image.aspect == "crop"
+        assert found.layout().tokens(640, 480) == 256
+        assert {found.frame_layout().tokens(frames) for frames in (1, 8, 30)} == {8 * 257}
+        assert Plan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
     def next_plan(self) -> Plan:
         return plan(NEXT)
 
@@ -191,6 +206,8 @@ def test_text_fields_are_the_language_models() -> None:
         ({"mm_vision_select_layer": -99}, "mm_vision_select_layer"),
         ({"mm_vision_select_feature": "slicefour"}, "mm_vision_select_feature"),
         ({"mm_vision_tower": "someone/odd-tower"}, "someone/odd-tower"),
+        ({**VIDEO_LLAVA, "mm_use_im_start_end": True}, "mm_use_im_start_end"),
+        ({**VIDEO_LLAVA, "mm_video_tower": "someone/odd-tower"}, "`mm_video_tower`"),
         ({"use_s2": True}, "use_s2"),
     ],
 )

@@ -47,6 +47,26 @@ def test_a_video_is_written_as_the_style_says(style: PromptStyle, written: str) 
     assert templated.replace(VIDEO_MARK, "<video>") == text
 
 
+@pytest.mark.parametrize(
+    ("media", "text", "written"),
+    [
+        ("IV", "Q1", "<image><video>\nQ1"),
+        ("VVI", "Q1", "<video><video><image>\nQ1"),
+        ("III", "\nQ1\n\n", "<image><image><image>\n\nQ1\n\n"),
+        ("", "Q1\nQ2", "Q1\nQ2"),
+    ],
+)
+def test_video_llava_writes_media_in_a_line(media: str, text: str, written: str) -> None:
+    marks = {"I": (IMAGE_MARK, "<image>"), "V": (VIDEO_MARK, "<video>")}
+    hidden, shown = ("".join(f"{marks[one][n]}\n" for one in media) + text for n in (0, 1))
+    style = prompts.VIDEO_LLAVA
+    assert style.render([("user", shown)]).endswith(f" USER: {written} ASSISTANT:")
+    templated = by_template(style, [("user", hidden)])
+    for mark, name in marks.values():
+        templated = templated.replace(mark, name)
+    assert templated == style.render([("user", shown)])
+
+
 def test_valley_asks_before_the_image() -> None:
     written = " Human: Q1\n<im_start><image><vi_end> \n###"
     assert video_prompts.VALLEY.render([("user", "<image>\nQ1")]).endswith(written)

@@ -247,6 +247,12 @@ WRITTEN = [
         "S USER: Q1 ASSISTANT:",
     ),
     (
+        prompts.VIDEO_LLAVA,
+        f"{HUMAN} USER: Q1 ASSISTANT:",
+        f"{HUMAN} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
+    ),
+    (
         prompts.FERRET,
         f"{FERRET} USER: Q1 ASSISTANT:",
         f"{FERRET} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",

@@ -30,6 +30,16 @@ TINYLLAVA: dict[str, Any] = {
     "vision_config": {"model_type": "siglip_vision_model", "image_size": 384, "patch_size": 14},
 }
 
+VIDEO_LLAVA: dict[str, Any] = {
+    "architectures": ["LlavaLlamaForCausalLM"],
+    "model_type": "llava",
+    "image_aspect_ratio": "pad",
+    "mm_image_tower": "LanguageBind/LanguageBind_Image",
+    "mm_projector_type": "mlp2x_gelu",
+    "mm_video_tower": "LanguageBind/LanguageBind_Video_merge",
+    "mm_vision_select_feature": "patch",
+    "mm_vision_select_layer": -2,
+}
 VILA: dict[str, Any] = {
     "architectures": ["LlavaLlamaModel"],
     "model_type": "llava_llama",
@@ -164,6 +174,7 @@ def test_other_llavas_of_hugging_face_are_vllms() -> None:
             "sharegpt4video",
             "llama",
         ),
+        (VIDEO_LLAVA, "video-llava", "llama"),
         (config("MobileLlamaForCausalLM", mm_projector_type="ldpnet"), "mobilevlm", "llama"),
         (config("MobileLlamaForCausalLM", mm_projector_type="ldpnetv2"), "mobilevlm-v2", "llama"),
         (config("BunnyQwenForCausalLM"), "bunny", "qwen2"),

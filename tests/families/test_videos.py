@@ -66,6 +66,13 @@ def test_patches_are_averaged_over_frames_and_class_tokens_kept() -> None:
     assert found.pools[0].rows[:, :, 0].tolist() == [[1 + n, 6 + n, 11 + n] for n in range(4)]
 
 
+def test_frames_seen_together_are_always_so_many() -> None:
+    layout = FrameLayout(2, Video(frames=3, reducer="together"))
+    for frames in (1, 3, 9):
+        assert (layout.pictures(frames), layout.tokens(frames)) == (3, 15)
+        assert layout.arrange(frames).rows.tolist() == list(range(15))
+
+
 def test_slow_frames_are_those_of_the_authors() -> None:
     torch = pytest.importorskip("torch", reason="an engine extra brings it")
     layout = FrameLayout(4, Video(frames=50, reducer="slow_fast"))

@@ -25,6 +25,7 @@ from tests.families.checkpoints import (
     tinyllava,
     u_llava,
     valley,
+    video_llava,
     vila,
     yi_vl,
 )
@@ -54,4 +55,5 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **mplug_owl2.BUILDERS,
     **moondream.BUILDERS,
     **valley.BUILDERS,
+    **video_llava.BUILDERS,
 }
