@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.families.parity import Subject
+    from tests.families.reference import Reference
 
 # Prompts as they are, and cut every 24 tokens: through each image.
 ENGINES: dict[str, dict[str, Any]] = {
@@ -33,12 +35,21 @@ def _no_garbage_after_the_last_test() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(scope="class")
+def read(request: pytest.FixtureRequest) -> Callable[[Path], Reference]:
+    """How the class reads its checkpoint, done once for all of its engines."""
+    proof: Any = request.cls
+    return functools.cache(proof.read)
+
+
 @pytest.fixture(scope="class", params=ENGINES.values(), ids=ENGINES.keys())
-def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
+def subject(
+    folder: Path, read: Callable[[Path], Reference], request: pytest.FixtureRequest
+) -> Iterator[Subject]:
     """The checkpoint that the test class names, served, and its reference."""
     from tests.families.parity import serving
 
     proof: Any = request.cls
-    given = (proof.checkpoint, folder, proof.prompt, proof.read, proof.write)
+    given = (proof.checkpoint, folder, proof.prompt, read, proof.write)
     with serving(*given, **{**proof.options, **request.param}) as found:
         yield found

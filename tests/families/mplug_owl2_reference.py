@@ -38,7 +38,7 @@ class MplugOwl2Reference(Reference):
     ) -> tuple[list[int], torch.Tensor]:
         """Greedy tokens and log-probabilities; rows of pictures take the second way."""
         table = self.state["model.embed_tokens.weight"]
-        features = [self._features(image) for image in images]
+        features = self.features_of(images)
         parts, ways = [], []
         for index, ids in enumerate(self.pieces(prompt)):
             if index:

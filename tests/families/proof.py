@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,16 +55,13 @@ class _Comparison:
 
     def test_a_spoilt_weight_is_seen(self, subject: Subject) -> None:
         for part in self.parts:
-            text = f"Is the {part} whole?"
-            before = self.spoilt.authors.removesuffix(self.spoilt.text)
-            case = replace(self.spoilt, name="spoilt", text=text, authors=before and before + text)
             undo = _swap_rows(subject, part)
             try:
-                [answer] = subject.serve([case])
+                [answer] = subject.serve([self.spoilt])
             finally:
                 undo()
             with pytest.raises(AssertionError):
-                assert subject.compare(case, answer) < 10 * TOLERANCE
+                assert subject.compare(self.spoilt, answer) < 10 * TOLERANCE
 
 
 class FamilyProof(_Comparison):

@@ -44,6 +44,9 @@ class Reference:
     checkpoint count, `image_token` is the text that the authors' prompts hold for an image.
     """
 
+    # The images that were looked at last, and what was seen.
+    last: tuple[tuple[bytes, ...], list[torch.Tensor]] | None = None
+
     def __init__(self, checkpoint: Path, tower: Path, *, inside: bool) -> None:
         self.raw: dict[str, Any] = json.loads((checkpoint / "config.json").read_text())
         state = read_all(checkpoint)
@@ -74,7 +77,7 @@ class Reference:
         self, prompt: str, images: Sequence[bytes] = (), tokens: int = 16
     ) -> tuple[list[int], torch.Tensor]:
         """Greedy tokens and the log-probabilities `[tokens, vocabulary]` they were taken from."""
-        sequence = self._embed(prompt, self.all_features(images))
+        sequence = self._embed(prompt, self.features_of(images))
         table = self.lm.get_input_embeddings()
         chosen, rows = [], []
         for _ in range(tokens):
@@ -97,7 +100,7 @@ class Reference:
     def prompt_length(self, prompt: str, images: Sequence[bytes] = ()) -> int:
         """Tokens of the prompt, images included."""
         with torch.inference_mode():
-            inside = sum(len(features) for features in self.all_features(images))
+            inside = sum(len(features) for features in self.features_of(images))
         return inside + sum(len(piece) for piece in self.pieces(prompt))
 
     def _embed(self, prompt: str, features: list[torch.Tensor]) -> torch.Tensor:
@@ -107,6 +110,12 @@ class Reference:
             parts += [features[index - 1]] if index else []
             parts.append(table(torch.tensor(ids, dtype=torch.long)))
         return torch.cat(parts)[None]
+
+    def features_of(self, images: Sequence[bytes]) -> list[torch.Tensor]:
+        """`all_features`, computed once for images that are asked about twice in a row."""
+        if self.last is None or self.last[0] != tuple(images):
+            self.last = tuple(images), self.all_features(images)
+        return self.last[1]
 
     def all_features(self, images: Sequence[bytes]) -> list[torch.Tensor]:
         """Tokens of each image of a prompt, `[tokens, hidden]`."""

@@ -55,7 +55,7 @@ class QwenVlReference(Reference):
     ) -> tuple[list[int], torch.Tensor]:
         """Greedy tokens and their log-probabilities."""
         table = self.state["transformer.wte.weight"]
-        features = [self._features(image) for image in images]
+        features = self.features_of(images)
         parts = []
         for index, ids in enumerate(self.pieces(prompt)):
             parts += [features[index - 1]] if index else []
