@@ -18,7 +18,13 @@ from sensorium.model_adapters.language_models.text_model import TextModel
 from sensorium.model_adapters.language_models.text_models import find_text_model, style_of
 from sensorium.model_adapters.prompt_style import PromptStyle
 from sensorium.model_adapters.prompts import STYLES
-from sensorium.model_adapters.registry import Match, architecture_of, families, recognise
+from sensorium.model_adapters.registry import (
+    FAMILY_KEY,
+    Match,
+    architecture_of,
+    families,
+    recognise,
+)
 
 __all__ = ["choose_style", "choose_text_style", "stop_texts"]
 
@@ -40,11 +46,12 @@ def choose_text_style(raw: Mapping[str, Any], model: TextModel, folder: Path) ->
     return _wanted(str(folder)) or style_of(folder, raw, model)
 
 
-def stop_texts(checkpoint: Path) -> tuple[str, ...]:
+def stop_texts(checkpoint: Path, family: str | None = None) -> tuple[str, ...]:
     """Texts that end an answer of this checkpoint, beside its tokenizer's end token.
 
     vLLM has no default for `stop`, so the server adds them to requests that set none. Empty for a
-    checkpoint that is not read here. Raises CheckpointError for a config that is ours but unknown.
+    checkpoint that is not read here. `family` is the family's name where overrides of the config
+    chose it. Raises CheckpointError for a config that is ours but unknown.
     """
     text = find_text_model(checkpoint)
     if text is not None:
@@ -54,7 +61,10 @@ def stop_texts(checkpoint: Path) -> tuple[str, ...]:
         raw = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
-    match = recognise(with_family(raw, str(checkpoint))) if isinstance(raw, dict) else None
+    if not isinstance(raw, dict):
+        return ()
+    chosen = with_family(raw, str(checkpoint)) if family is None else {**raw, FAMILY_KEY: family}
+    match = recognise(chosen)
     return () if match is None else choose_style(match, str(checkpoint)).stops
 
 

@@ -25,7 +25,8 @@ answers, and the published checkpoints themselves were not run.
 Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`) loads as family
 `llava` when its projector and language model are known. `sensorium inspect PATH` says how a
 checkpoint is read. Architectures that vLLM knows itself are served by vLLM and are not listed,
-but for the audio models at the end, for which Sensorium has an entry of its own.
+but for the audio models at the end, for which Sensorium has an entry of its own. Checkpoints that
+their authors publish in Hugging Face's layout, such as FireLLaVA's, are vLLM's too.
 
 A family marked as unconfirmed was written without having seen all of its facts. It is served only
 where `--family` names it, never because a config looks like it.

@@ -182,6 +182,11 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _not_ours(folder: Path, raw: RawConfig) -> str:
     name = architecture_of(raw) or "no architecture"
+    if "vision_config" in raw and "text_config" in raw:
+        return (
+            f"{folder}: {name} (model_type {raw.get('model_type')!r}) is in Hugging Face's layout, "
+            "which is vLLM's to read: `sensorium serve` passes it on"
+        )
     return (
         f"{folder}: {name} (model_type {raw.get('model_type')!r}) is in no layout that Sensorium "
         "reads itself: the config has no `mm_vision_tower`. vLLM may know it; `sensorium serve` "

@@ -17,7 +17,7 @@ from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models.meta_llama import read_meta_folder
 from sensorium.model_adapters.language_models.text_models import text_model_of
 from sensorium.model_adapters.plan import Plan, TowerPlan, make_plan, text_fields
-from sensorium.model_adapters.registry import Match, recognise
+from sensorium.model_adapters.registry import FAMILY_KEY, Match, families, recognise
 from sensorium.model_adapters.towers import KINDS
 
 __all__ = [
@@ -130,7 +130,7 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
             overrides = kwargs.get("hf_overrides")
             if raw is not None:
                 given = overrides if isinstance(overrides, dict) else {}
-                raw = {**with_family(raw, str(model)), **given}
+                raw = _with_choice({**with_family(raw, str(model)), **given}, str(model))
             text = None if raw is None else text_model_of(raw)
             if raw is not None and text is not None:
                 return raw, text_config(raw, text)
@@ -142,6 +142,20 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
             return raw, compose(match, make_plan(match, folder), str(model))
 
     return ChainedParser
+
+
+# Unconfirmed families that overrides named, by model: vLLM reads a config again without them, for
+# the defaults of sampling.
+_NAMED: dict[str, str] = {}
+
+
+def _with_choice(raw: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The config with the family that overrides named when it was read before."""
+    if FAMILY_KEY in raw:
+        _NAMED[model] = str(raw[FAMILY_KEY])
+    elif model in _NAMED and families()[_NAMED[model]].unconfirmed:
+        return {**raw, FAMILY_KEY: _NAMED[model]}
+    return dict(raw)
 
 
 def _read(model: str | Path, revision: str | None) -> dict[str, Any] | None:

@@ -286,6 +286,16 @@ class _Pieces:
             return BatchEncoding({key: [row[key] for row in rows] for key in keys})
         return self.base.__call__(self, text, *args, **kwargs)
 
+    def convert_ids_to_tokens(self, ids: Any, *args: Any, **kwargs: Any) -> Any:
+        """Texts of tokens; an empty one for rows of the model that the tokenizer does not have.
+
+        Such a row may be chosen, or stand among the likeliest; vLLM takes no None.
+        """
+        found = self.base.convert_ids_to_tokens(self, ids, *args, **kwargs)
+        if isinstance(found, list):
+            return [token or "" for token in found]
+        return found or ""
+
     def _has_pieces(self, text: Any) -> bool:
         if not isinstance(text, str):
             return False

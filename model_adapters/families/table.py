@@ -121,6 +121,18 @@ ENTRIES = (
     # llava-hf's checkpoints, which vLLM serves, have other ids.
     _family("glamm", "glamm", "GLaMMForCausalLM"),
     _family("ferret", "ferret", "FERRETLlamaForCausalLM"),
+    _family(
+        "yuren",
+        "yuren",
+        "MultimodalLlamaForCausalLM",
+        when={"model_type": "multimodal_llama"},
+    ),
+    _family(
+        "nous-hermes-2-vision",
+        "nous_hermes_2_vision",
+        _LLAVA[1],
+        when={"mm_vision_tower": "(?i).*ikala.*siglip.*"},
+    ),
     _family("u-llava", "u_llava", "UllavaForCausalLM", needs=("llm_config",)),
     _family(
         "mantis",

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from sensorium.model_adapters.conversation import stop_texts
 from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.registry import FAMILY_KEY
 from sensorium.model_adapters.whisper.ready import loadable
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
@@ -91,7 +92,7 @@ class VllmModel:
         self.media_limits: Mapping[str, int] = {}
         self.openapi: Mapping[str, Any] = {}
         self.root: str = args.model
-        self.stop_texts = stop_texts(Path(args.model))
+        self.stop_texts = stop_texts(Path(args.model), _named_family(args))
         self.at_once: int = engine.vllm_config.scheduler_config.max_num_seqs
         self.max_model_len: int = engine.model_config.max_model_len
         self.engine_version = _vllm_version()
@@ -200,6 +201,11 @@ def _vllm_version() -> str:
 def _media_limits(engine: Any) -> dict[str, int]:
     processor = getattr(engine.renderer, "mm_processor", None)
     return dict(processor.info.allowed_mm_limits) if processor is not None else {}
+
+
+def _named_family(args: Namespace) -> str | None:
+    overrides = getattr(args, "hf_overrides", None)
+    return overrides.get(FAMILY_KEY) if isinstance(overrides, dict) else None
 
 
 def _capabilities(tasks: tuple[str, ...], model_config: Any) -> frozenset[str]:

@@ -175,6 +175,7 @@ def test_stop_texts(tmp_path: Path) -> None:
     assert stop_texts(tmp_path) == ()
     write_checkpoint(tmp_path, [], mm_projector_type="mlp2x_gelu_Norm")
     assert stop_texts(tmp_path) == ("###",)
+    assert stop_texts(tmp_path, "slowfast-llava-34b") == ("<|im_end|>",)
 
 
 class TestFamilies:
@@ -207,6 +208,40 @@ class TestFamilies:
     def test_the_page_is_up_to_date(self) -> None:
         page = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
         assert page == families_markdown(), "run `sensorium families --markdown > docs/families.md`"
+
+
+def test_hugging_faces_layout_is_left_to_vllm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As fireworks-ai/FireLLaVA-13b is published."""
+    raw = {
+        "architectures": ["LlavaForConditionalGeneration"],
+        "model_type": "llava",
+        "text_config": {"model_type": "llama"},
+        "vision_config": {"model_type": "clip_vision_model"},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    assert main(["inspect", str(tmp_path)]) != 0
+    told = capsys.readouterr().err
+    assert "LlavaForConditionalGeneration" in told
+    assert "Hugging Face's layout, which is vLLM's to read" in told
+
+
+def test_an_unconfirmed_family_is_inspected_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FAMILY, "")
+    changes = {"model_type": "multimodal_llama", "mm_projector_type": None}
+    folder = write_checkpoint(tmp_path / "yuren", names(), **changes)
+    raw = json.loads((folder / "config.json").read_text())
+    raw["architectures"] = ["MultimodalLlamaForCausalLM"]
+    (folder / "config.json").write_text(json.dumps(raw))
+    assert main(["inspect", str(folder)]) != 0
+    assert "--family yuren" in capsys.readouterr().err
+    main(["inspect", str(folder), "--family", "yuren"])
+    assert "unconfirmed     its config.json" in capsys.readouterr().out
+    main(["families"])
+    assert "yuren (multimodal) (unconfirmed)" in capsys.readouterr().out
 
 
 def test_videos_and_a_family_that_is_chosen(

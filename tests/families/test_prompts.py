@@ -46,6 +46,8 @@ VALLEY = (
     "variety of tasks using natural language. Follow the instructions carefully and explain your "
     "answers in detail."
 )
+YUREN = prompts.YUREN.system
+IM_START, IM_END = "<|im_start|>", "<|im_end|>"
 FERRET = (
     "A chat between a human and an AI that understands visuals. In images, [x, y] denotes points: "
     "top-left [0, 0], bottom-right [width-1, height-1]. Increasing x moves right; y moves down. "
@@ -251,6 +253,14 @@ WRITTEN = [
         f"{HUMAN} USER: Q1 ASSISTANT:",
         f"{HUMAN} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
         "S USER: Q1 ASSISTANT:",
+    ),
+    (
+        prompts.YUREN,
+        f"{IM_START}system\n{YUREN}{IM_END}{IM_START}user\nQ1{IM_END}{IM_START}assistant\n",
+        f"{IM_START}system\n{YUREN}{IM_END}{IM_START}user\nQ1{IM_END}"
+        f"{IM_START}assistant\nA1{IM_END}{IM_START}user\nQ2{IM_END}"
+        f"{IM_START}assistant\nA2{IM_END}{IM_START}user\nQ3{IM_END}{IM_START}assistant\n",
+        f"{IM_START}system\nS{IM_END}{IM_START}user\nQ1{IM_END}{IM_START}assistant\n",
     ),
     (
         prompts.FERRET,

@@ -310,6 +310,24 @@ def test_an_unconfirmed_family_is_served_on_request_only(with_unseen: Registry) 
     assert "chosen by name" in match.why
 
 
+@pytest.mark.parametrize(
+    ("raw", "family"),
+    [
+        (config("MultimodalLlamaForCausalLM", model_type="multimodal_llama"), "yuren"),
+        (
+            config("LlavaMistralForCausalLM", mm_vision_tower="ikala/ViT-SO400M-14-SigLIP-384-hf"),
+            "nous-hermes-2-vision",
+        ),
+    ],
+)
+def test_unconfirmed_families_are_told(raw: dict[str, Any], family: str) -> None:
+    with pytest.raises(UnconfirmedFamilyError, match=f"--family {family}"):
+        recognise(raw)
+    match = recognise({**raw, FAMILY_KEY: family})
+    assert match is not None
+    assert match.spec.name == family
+
+
 def test_a_family_is_not_forced_on_a_config_that_lacks_its_keys() -> None:
     with pytest.raises(CheckpointError, match="reads phi_config from the config"):
         recognise({**LLAVA, FAMILY_KEY: "moondream1"})

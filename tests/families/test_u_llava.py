@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sentencepiece
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from sensorium.model_adapters.errors import CheckpointError
@@ -16,6 +14,7 @@ from sensorium.model_adapters.readers.u_llava import read_u_llava
 from tests.families.parity import CASES
 from tests.families.proof import LightProof, family_marks
 from tests.families.reference import Reference, load_vision, read_all, read_image_processor
+from tests.families.slow_tokenizer import SlowTokenizer
 from tests.families.test_finetunes import CURIOUS_HUMAN
 
 pytestmark = family_marks
@@ -41,22 +40,11 @@ class UllavaReference(Reference):
         self.projector = {name: llm[f"vision_projector.{name}"] for name in ("weight", "bias")}
         self.processor = read_image_processor(tower, siglip=False)
         self.siglip, self.newline = False, None
-        file = str(checkpoint / "tokenizer.model")
-        self.sentences = sentencepiece.SentencePieceProcessor(model_file=file)
-        self.added = json.loads((checkpoint / "added_tokens.json").read_text())
+        self.tokenizer: Any = SlowTokenizer(checkpoint)
 
     def pieces(self, prompt: str) -> list[list[int]]:
-        """Ids around each image; whitespace beside an added token is stripped."""
-        around = re.sub(r"\s*(<img_beg><image></img_end>)\s*", r"\1", prompt)
-        cut = re.compile("(" + "|".join(map(re.escape, self.added)) + ")")
-        found = []
-        for piece in around.split("<image>"):
-            ids: list[int] = []
-            for text in filter(None, cut.split(piece)):
-                ids += [self.added[text]] if text in self.added else self.sentences.encode(text)
-            found.append(ids)
-        found[0].insert(0, 1)
-        return found
+        """Ids of the text around each image."""
+        return self.tokenizer.pieces(prompt)
 
 
 class TestUllava(LightProof):

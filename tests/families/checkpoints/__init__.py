@@ -28,6 +28,7 @@ from tests.families.checkpoints import (
     video_llava,
     vila,
     yi_vl,
+    yuren,
 )
 
 __all__ = ["BUILDERS"]
@@ -42,6 +43,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     **finetunes.BUILDERS,
     **ferret.BUILDERS,
     **u_llava.BUILDERS,
+    **yuren.BUILDERS,
     **yi_vl.BUILDERS,
     **mobilevlm.BUILDERS,
     **bunny.BUILDERS,
