@@ -33,7 +33,7 @@ help:
 	@echo "make test         make check, and the tests that start real engines"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
 	@echo "make measure-kernels  on a GPU: test, tune, pin and time the kernels, also in a server"
-	@echo "make speech       Whisper base beside openai-whisper and faster-whisper (half an hour)"
+	@echo "make speech       Whisper base beside openai-whisper and faster-whisper, on up to an hour (half an hour)"
 	@echo "make install      install (again) into $(VENV), with the tools for development"
 	@echo "make clean        remove $(VENV) and what the tools left"
 
@@ -72,7 +72,7 @@ measure-kernels: $(INSTALLED)-dev
 speech: $(INSTALLED)-speech
 	@sh scripts/test-packages.sh
 	@$(VENV)/bin/sensorium pull whisper-base
-	$(TEST_ENV) $(VENV)/bin/pytest tests/speech -o timeout=3600 $(PYTEST_ARGS)
+	$(TEST_ENV) SENSORIUM_SPEECH_LONG=1 $(VENV)/bin/pytest tests/speech -s -o timeout=3600 $(PYTEST_ARGS)
 
 lint: $(INSTALLED)-dev
 	$(VENV)/bin/ruff check .

@@ -53,9 +53,9 @@ class LiveServer:
         """Its URL, as soon as it accepts connections (models may still be loading)."""
         return self._wait("listening on ", lambda: True)
 
-    def wait_ready(self) -> str:
+    def wait_ready(self, seconds: float = START_SECONDS) -> str:
         """Its URL, once every model has loaded."""
-        return self._wait("listening on ", self._is_ready)
+        return self._wait("listening on ", self._is_ready, seconds)
 
     def _is_ready(self) -> bool:
         try:
@@ -63,8 +63,8 @@ class LiveServer:
         except httpx.TransportError:
             return False
 
-    def _wait(self, mark: str, done: object) -> str:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait(self, mark: str, done: object, seconds: float = START_SECONDS) -> str:
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(
@@ -75,4 +75,4 @@ class LiveServer:
             if self.url and callable(done) and done():
                 return self.url
             time.sleep(0.1)  # polling another process; there is nothing to wait on
-        raise RuntimeError(f"the server was not ready in {START_SECONDS} s:\n{self.output()}")
+        raise RuntimeError(f"the server was not ready in {seconds:.0f} s:\n{self.output()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 import openai
 import pytest
 
+from sensorium.benchmarks.speech.recordings import Clip, librivox_clips
 from sensorium.model_adapters import catalogue
 from sensorium.model_adapters.tensor_files import scan
 from sensorium.model_adapters.whisper.openai import huggingface_name
 from tests.kit.live_server import LiveServer
-from tests.kit.speech import Clip, librivox_clips
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +74,10 @@ def authors(original: Path, folder: Path) -> Any:
     import torch
     import whisper
 
+    with warnings.catch_warnings():
+        # Its vocabulary is read once for all models, from a file that it leaves open.
+        warnings.simplefilter("ignore", ResourceWarning)
+        whisper.tokenizer.get_tokenizer(True, num_languages=99, task="transcribe")
     model = whisper.load_model(str(original), device="cpu")
     heads = json.loads((folder / "generation_config.json").read_text())["alignment_heads"]
     mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
@@ -83,19 +88,28 @@ def authors(original: Path, folder: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def client(folder: Path, original: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A client of a server of Whisper base, as `base`, and of the same in OpenAI's layout.
+def server(
+    folder: Path, original: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    """A server of Whisper base, as `base`, and of the same in OpenAI's layout, `original`.
 
-    The latter, `original`, does not say which heads align, so it is not asked for words.
+    The latter does not say which heads align, so it is not asked for words.
     """
     log = tmp_path_factory.mktemp("server") / "server.log"
     options = ["--dtype", "float32", "--kv-cache-memory-bytes", str(256 << 20)]
+    options += ["--max-audio-seconds", str(7 * 3600)]
     with LiveServer([f"base={folder}", f"original={original}", *options], log) as live:
-        live.wait_ready()
-        with openai.OpenAI(
-            base_url=f"{live.url}/v1", api_key="none", max_retries=0, timeout=3600
-        ) as ours:
-            yield ours
+        live.wait_ready(900)
+        yield live
+
+
+@pytest.fixture(scope="session")
+def client(server: LiveServer) -> Iterator[openai.OpenAI]:
+    """A client of the server that waits as long as an hour's recording takes."""
+    with openai.OpenAI(
+        base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=3600
+    ) as ours:
+        yield ours
 
 
 def floats(samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 
-from tests.kit.speech import Clip, composed, wav, word_error_rate, word_errors
+from sensorium.benchmarks.speech.errors import word_errors
+from sensorium.benchmarks.speech.recognisers import write_ctranslate2
+from sensorium.benchmarks.speech.recordings import Clip, composed, wav
 from tests.speech.conftest import floats
 
 
@@ -83,66 +84,14 @@ def test_the_text_is_faster_whisper_s(
     client: Any, folder: Path, clips: list[Clip], tmp_path: Path
 ) -> None:
     faster = pytest.importorskip("faster_whisper", reason="faster-whisper is not installed")
-    model = faster.WhisperModel(str(write_ctranslate2(folder, tmp_path)), compute_type="float32")
+    model = faster.WhisperModel(
+        str(write_ctranslate2(folder, tmp_path / "ct2")), compute_type="float32"
+    )
     for clip in clips:
         samples = soundfile.read(clip.path, dtype="int16")[0]
         segments, _ = model.transcribe(floats(samples), language="en", beam_size=1)
         text = "".join(segment.text for segment in segments).strip()
         assert ours(client, samples, language="en").text == text
-
-
-def write_ctranslate2(folder: Path, target: Path) -> Path:
-    """The same weights in CTranslate2's layout, as faster-whisper reads it."""
-    import json
-    import shutil
-
-    from safetensors.numpy import load_file
-
-    from sensorium.model_adapters.whisper.layouts import inspect_whisper
-    from tests.kit.ct2_files import model_bytes, whisper_file
-
-    found = inspect_whisper(folder)
-    assert found is not None
-    weights = load_file(folder / "model.safetensors")
-    single = {name: values.astype(np.float32) for name, values in weights.items()}
-    (target / "model.bin").write_bytes(model_bytes(whisper_file(found.dimensions, single)))
-    generation = json.loads((folder / "generation_config.json").read_text())
-    config = {
-        "suppress_ids": generation["suppress_tokens"],
-        "suppress_ids_begin": generation["begin_suppress_tokens"],
-        "alignment_heads": generation["alignment_heads"],
-        "lang_ids": sorted(generation["lang_to_id"].values()),
-    }
-    (target / "config.json").write_text(json.dumps(config))
-    shutil.copy(folder / "tokenizer.json", target)
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    words = {number: word for word, number in tokenizer["model"]["vocab"].items()}
-    words |= {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
-    (target / "vocabulary.json").write_text(json.dumps([words[number] for number in sorted(words)]))
-    return target
-
-
-@pytest.mark.parametrize("seconds", [75, 600])
-def test_nothing_is_lost_in_either_way(client: Any, clips: list[Clip], seconds: int) -> None:
-    samples, order = composed(clips, seconds, seed=2)
-    wanted = " ".join(clip.text for clip in order)
-    rates = {}
-    for way in ("auto", "sequential"):
-        got = ours(client, samples, language="en", way=way)
-        rates[way] = word_error_rate([(wanted, got.text)])
-        times = [time for segment in got.segments for time in (segment.start, segment.end)]
-        assert times == sorted(times)
-        assert times[-1] <= len(samples) / 16000 + 1e-6
-        position = 0
-        text = " ".join(got.text.split())
-        for clip in order if way == "auto" else ():
-            # Each clip's last words, in order.
-            tail = clip.text.split()[-1].strip(".,").lower()
-            position = text.lower().find(tail, position)
-            assert position >= 0, (clip.text, text)
-    print(f"word error rates of {seconds} s: {rates}")
-    assert rates["auto"] <= rates["sequential"] + 0.005
-    assert rates["auto"] < 0.03
 
 
 def test_pieces_without_pauses_are_joined_without_a_seam(client: Any, clips: list[Clip]) -> None:
