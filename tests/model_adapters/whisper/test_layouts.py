@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from sensorium.model_adapters.whisper.layouts import inspect_whisper, may_be_whi
 from sensorium.model_adapters.whisper.openai import convert_openai, huggingface_name
 from sensorium.model_adapters.whisper.ready import loadable
 from sensorium.model_adapters.whisper.vocabulary_files import find_tokenizer
+from sensorium.serving.speech.whisper import read_whisper
 from tests.kit.ct2_files import (
     Weights,
     ct2_config,
@@ -27,6 +30,7 @@ from tests.kit.ct2_files import (
     random_weights,
     whisper_file,
 )
+from tests.kit.openai_whisper import four_times, openai_name, write_openai, write_ranks
 
 SIZES = dimensions()
 # large-v3's spectrum and vocabulary, and a distilled model's layers.
@@ -47,58 +51,6 @@ def write_words(folder: Path, count: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {"model": {"vocab": {**words, "<|endoftext|>": count}, "merges": []}}
     (folder / "tokenizer.json").write_text(json.dumps(content))
-
-
-def openai_name(name: str) -> str:
-    """The name in OpenAI's files of a weight named as Hugging Face does."""
-    parts = {
-        "encoder_attn_layer_norm": "cross_attn_ln",
-        "encoder_attn": "cross_attn",
-        "self_attn_layer_norm": "attn_ln",
-        "self_attn": "attn",
-        "final_layer_norm": "mlp_ln",
-        "fc1": "mlp.0",
-        "fc2": "mlp.2",
-        "q_proj": "query",
-        "k_proj": "key",
-        "v_proj": "value",
-        "out_proj": "out",
-        "embed_tokens": "token_embedding",
-        "layers": "blocks",
-    }
-    out = ".".join(parts.get(part, part) for part in name.removeprefix("model.").split("."))
-    out = out.replace("embed_positions.weight", "positional_embedding")
-    for side, norm in (("encoder", "ln_post"), ("decoder", "ln")):
-        out = out.replace(f"{side}.layer_norm.", f"{side}.{norm}.")
-    return out
-
-
-def write_openai(path: Path, sizes: Any, weights: Weights, **extra: Any) -> Path:
-    import torch
-
-    dims = {
-        "n_mels": sizes.num_mel_bins,
-        "n_audio_ctx": sizes.max_source_positions,
-        "n_audio_state": sizes.d_model,
-        "n_audio_head": sizes.encoder_attention_heads,
-        "n_audio_layer": sizes.encoder_layers,
-        "n_vocab": sizes.vocab_size,
-        "n_text_ctx": sizes.max_target_positions,
-        "n_text_state": sizes.d_model,
-        "n_text_head": sizes.decoder_attention_heads,
-        "n_text_layer": sizes.decoder_layers,
-    }
-    state = {openai_name(name): torch.from_numpy(values) for name, values in weights.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"dims": dims, "model_state_dict": {**state, **extra}}, path)
-    return path
-
-
-def four_times(sizes: Any) -> Any:
-    """OpenAI's feed-forward layers are always four times as wide."""
-    from dataclasses import replace
-
-    return replace(sizes, encoder_ffn_dim=4 * sizes.d_model, decoder_ffn_dim=4 * sizes.d_model)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +117,55 @@ def test_each_layout_is_told_and_inspected(tmp_path: Path) -> None:
         assert (folder / "model.safetensors").stat().st_mtime_ns == changed
 
 
+# As published: width, layers a side, heads, mel bins, words; languages, and heads that may align.
+PUBLISHED = {
+    "large-v3": ((1280, 32, 32, 20, 128, 51_866), 100, 16 * 20),
+    "large-v3-turbo": ((1280, 32, 4, 20, 128, 51_866), 100, 2 * 20),
+    "distil-large-v3": ((1280, 32, 2, 20, 128, 51_866), 100, 1 * 20),
+    "distil-small.en": ((768, 12, 4, 12, 80, 51_864), 1, 2 * 12),
+}
+
+
+@cache
+def tokenizer_of(words: int) -> Any:
+    """A tokenizer for a Whisper of so many tokens."""
+    kind, texts = ("gpt2", 50_256) if words == 51_864 else ("multilingual", 50_257)
+    with TemporaryDirectory() as folder:
+        write_ranks(Path(folder) / f"{kind}.tiktoken", texts)
+        return find_tokenizer(Path(folder) / "x.pt", words)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_shapes_are_known_from_their_config_alone(tmp_path: Path, name: str) -> None:
+    (width, encoder, decoder, heads, mels, words), languages, aligned = PUBLISHED[name]
+    sizes = dimensions(
+        d_model=width,
+        encoder_layers=encoder,
+        decoder_layers=decoder,
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        num_mel_bins=mels,
+        vocab_size=words,
+        max_source_positions=1500,
+        max_target_positions=448,
+    )
+    sizes = four_times(sizes)
+    for file, content in checkpoint_files(sizes, "float16", {}, tokenizer_of(words)).items():
+        (tmp_path / file).write_text(json.dumps(content))
+    found = inspect_whisper(tmp_path)
+    assert found is not None
+    assert (found.layout, found.dimensions) == (layouts.HUGGING_FACE, sizes)
+    assert (found.multilingual, found.languages) == (languages > 1, languages)
+    assert found.problems == ("no weight file (*.safetensors or *.bin)",)
+    facts = read_whisper(tmp_path)
+    assert (facts.mel_bins, facts.multilingual, facts.longest_text) == (mels, languages > 1, 224)
+    assert len(facts.heads) == aligned
+    assert {layer for layer, _ in facts.heads} == set(range(decoder // 2, decoder))
+    assert facts.vocabulary.size == words
+    assert len(facts.forced(None, "transcribe")) == (2 if languages > 1 else 0)
+    assert len(facts.vocabulary.languages) == max(languages, 99)
+
+
 def test_a_hub_id_is_judged_by_its_name(tmp_path: Path) -> None:
     names = ("openai/whisper-tiny", "someone/llama", str(tmp_path))
     assert [may_be_whisper(name) for name in names] == [True, False, False]
@@ -216,11 +217,9 @@ def test_files_that_are_not_whole_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_authors_own_vocabulary_file_is_read(tmp_path: Path) -> None:
-    letters = [bytes([byte]) for byte in range(256)]
-    pairs = [one + two for one in letters for two in letters][: 50257 - 256 - 1]
-    words = [*letters, *pairs, pairs[0] + pairs[1]]
-    lines = [base64.b64encode(word) + b" %d" % rank for rank, word in enumerate(words)]
-    (tmp_path / "multilingual.tiktoken").write_bytes(b"\n".join(lines))
+    path = write_ranks(tmp_path / "multilingual.tiktoken", 50256)
+    last = base64.b64encode(bytes([0, 0, 0, 1])) + b" 50256"
+    path.write_bytes(path.read_bytes() + b"\n" + last)
     model = find_tokenizer(tmp_path / "x.pt", 51865)["model"]
     assert model["vocab"]["A"] == 65
     assert model["merges"][256 * 32 + 65] == ["Ġ", "A"]
