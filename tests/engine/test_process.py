@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,11 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.kit.live_server import LiveServer
+from tests.kit.speech import hum
+from tests.kit.tiny_whisper import SENTENCE, write_tiny_whisper
 
 pytestmark = pytest.mark.engine
 
@@ -94,19 +99,66 @@ def test_3_drain(own: LiveServer) -> None:
 
 def _engines(server: LiveServer) -> set[int]:
     tasks = Path(f"/proc/{server.process.pid}/task").glob("*/children")
-    return {int(child) for task in tasks for child in task.read_text().split()}
+    children = {int(child) for task in tasks for child in task.read_text().split()}
+    names = {pid: Path(f"/proc/{pid}/comm") for pid in children}
+    return {pid for pid, name in names.items() if name.read_text().startswith("VLLM::Engine")}
 
 
-def test_a_killed_server_takes_its_engines_along(tmp_path: Path) -> None:
-    with LiveServer(["demo"], tmp_path / "log") as live:
-        live.wait_ready()
-        engines = {pid for pid in _engines(live) if Path(f"/proc/{pid}").exists()}
-        assert engines
+class Transcribing:
+    """A long transcription under way, as a stream or not, in a thread of its own."""
+
+    def __init__(self, url: str, model: str, *, stream: bool) -> None:
+        self.lines: list[str] = []
+        self.status = 0
+        self.begun = threading.Event()
+        form = {"model": model, "stream": str(stream), "chunking_strategy": "sequential"}
+        form["condition_on_previous_text"] = "false"  # the model knows a first window only
+        self._request = (f"{url}/v1/audio/transcriptions", form)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        url, form = self._request
+        file = {"file": ("talk.wav", hum(600))}
+        with httpx.stream("POST", url, data=form, files=file, timeout=240) as answer:
+            self.status = answer.status_code
+            for line in answer.iter_lines():
+                self.lines.append(line)
+                self.begun.set()
+
+    def events(self) -> list[dict[str, Any]]:
+        """What was streamed, once it is over."""
+        self._thread.join(240)
+        return [json.loads(line[6:]) for line in self.lines if line.startswith("data: {")]
+
+
+def test_killed_engines_leave_no_half_transcript_and_a_killed_server_no_engines(
+    tmp_path: Path,
+) -> None:
+    names = ("one", "two")
+    models = [f"{name}={write_tiny_whisper(tmp_path / name)}" for name in names]
+    with LiveServer(models, tmp_path / "log") as live:
+        url = live.wait_ready()
+        first, other = engines = sorted(_engines(live))
+        streams = [Transcribing(url, name, stream=True) for name in names]
+        plain = [Transcribing(url, name, stream=False) for name in names]
+        assert all(stream.begun.wait(120) for stream in streams)
+        os.kill(first, signal.SIGKILL)
+        last = [stream.events()[-1] for stream in streams]
+        assert sorted("error" in event for event in last) == [False, True]
+        whole = next(event for event in last if "error" not in event)
+        assert whole["type"] == "transcript.text.done"
+        assert whole["text"].count(SENTENCE) > 15
+        assert all(stream.status == 200 for stream in streams)
+        answers = {answer.status: answer for answer in plain if answer.events() == []}
+        assert sorted(answers) == [200, 503]
+        assert json.loads(answers[503].lines[0])["error"]["type"] == "server_error"
+        assert json.loads(answers[200].lines[0])["text"].count(SENTENCE) > 15
         live.process.kill()
         live.process.wait(10)
         deadline = time.monotonic() + 20
         while any(_runs(pid) for pid in engines):
-            assert time.monotonic() < deadline, "an engine outlived its server"
+            assert time.monotonic() < deadline, f"{other} outlived its server"
             time.sleep(0.1)  # polling other processes
 
 

@@ -202,6 +202,47 @@ async def test_what_is_no_sound_is_refused(served: Served, data: bytes) -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")
 
 
+def odd_sounds() -> dict[str, tuple[bytes, int]]:
+    """Files that are unusual or wrong, and the status that is right for each."""
+    whole = wav(4)
+    return {
+        "empty": (b"", 400),
+        "head only": (whole[:44], 400),
+        "cut": (whole[: len(whole) // 2], 200),
+        "no sound": (b"%PDF-1.7 " * 200, 400),
+        "one sample": (wav_of(np.ones(1)), 200),
+        "8 kHz": (wav(4, 8_000), 200),
+        "192 kHz": (wav(1, 192_000), 200),
+        "8 channels": (wav(2, channels=8), 200),
+        "33 channels": (wav(1, channels=33), 400),
+        "24 bits": (wav_of(np.sin(np.arange(16000)), subtype="PCM_24"), 200),
+        "float": (wav_of(np.sin(np.arange(16000)), subtype="FLOAT"), 200),
+        "FLAC named WAV": (wav_of(np.sin(np.arange(16000)), kind="FLAC"), 200),
+        "NaN": (wav_of(np.full(16000, np.nan), subtype="FLOAT"), 400),
+    }
+
+
+def wav_of(samples: Any, kind: str = "WAV", subtype: str | None = None) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, samples, 16000, format=kind, subtype=subtype)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", odd_sounds())
+async def test_odd_sounds_are_right_or_a_clear_refusal(served: Served, name: str) -> None:
+    data, status = odd_sounds()[name]
+    answer = await served.ask(data, response_format="verbose_json")
+    assert answer.status_code == status
+    if status == 200:
+        times = [s[edge] for s in answer.json()["segments"] for edge in ("start", "end")]
+        assert all(0 <= time <= answer.json()["duration"] for time in times)
+    else:
+        error = answer.json()["error"]
+        assert (error["param"], error["code"]) == ("file", "invalid_audio")
+        assert error["message"].startswith("The file ")
+        assert served.speech.asked == []
+
+
 async def test_a_form_without_a_file(served: Served) -> None:
     answer = await served.client.post(PATH, files={"model": (None, "w")})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")

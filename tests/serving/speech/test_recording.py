@@ -22,7 +22,7 @@ def read(data: bytes, channel: int | None = None, **limits: float) -> Recording:
 
 
 def written(
-    sound: NDArray[np.float64], rate: int = 16000, kind: str = "WAV", subtype: str | None = None
+    sound: NDArray[np.generic], rate: int = 16000, kind: str = "WAV", subtype: str | None = None
 ) -> bytes:
     out = io.BytesIO()
     soundfile.write(out, sound, rate, format=kind, subtype=subtype)
@@ -123,6 +123,12 @@ def test_an_hour_of_silence_in_few_bytes_is_refused_from_its_head() -> None:
     assert len(data) < 50_000
     with pytest.raises(BadRequestError, match="600 s"):
         read(data, seconds=599)
+
+
+def test_six_hours_are_over_the_default_limit() -> None:
+    data = written(np.zeros(1_000 * 6 * 3600, np.int16), rate=1_000, kind="FLAC")
+    with pytest.raises(BadRequestError, match=r"21600 s of sound.*14400 s"):
+        read(data)
 
 
 def test_a_length_that_the_head_hides_is_found_while_decoding() -> None:
