@@ -30,6 +30,7 @@ __all__ = [
     "collage",
     "fit_and_pad",
     "grid",
+    "nearest",
     "pad_and_resize",
     "picture_size",
     "prepare",
@@ -101,11 +102,26 @@ def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
         return _stacked([plain_crop(np.asarray(frame), size, image.resize) for frame in frames])
     if video is not None and video.size == "bilinear_crop":
         squares = [bilinear_crop(frame, size) for frame in frames]
+    elif video is not None and video.size == "nearest":
+        squares = [nearest(frame, size) for frame in frames]
     elif video is not None and video.size == "squash":
         squares = [frame.resize((size, size), Image.Resampling.BICUBIC) for frame in frames]
     else:
         squares = [resize_and_crop(frame, image, frame.size) for frame in frames]
     return _stacked(squares)
+
+
+def nearest(frame: Image.Image, size: int) -> Image.Image:
+    """The frame squashed to a square of some of its pixels, which torch's interpolation chooses.
+
+    mbzuai-oryx/Video-ChatGPT, video_chatgpt/eval/model_utils.py (`load_video`).
+    """
+    pixels = np.asarray(frame)
+    down, across = (
+        np.floor(np.arange(size, dtype=np.float32) * (np.float32(edge) / np.float32(size)))
+        for edge in pixels.shape[:2]
+    )
+    return Image.fromarray(pixels[down.astype(int)[:, None], across.astype(int)])
 
 
 def bilinear_crop(frame: Image.Image, size: int) -> Image.Image:

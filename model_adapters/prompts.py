@@ -23,6 +23,7 @@ __all__ = [
     "MISTRAL_INSTRUCT",
     "MOONDREAM1",
     "MOONDREAM2",
+    "MOONDREAM2_MARCH",
     "MPLUG_OWL2",
     "QWEN_1_5",
     "STYLES",
@@ -290,6 +291,7 @@ MOONDREAM1 = replace(
     image="<image>{image}</image>\n\n",
     stops=("<", "END", ">"),
 )
+MOONDREAM2_MARCH = replace(MOONDREAM2, name="moondream2_march", stops=MOONDREAM1.stops)
 
 # Every style by its name, for users who choose one.
 STYLES = {style.name: style for style in list(globals().values()) if isinstance(style, PromptStyle)}

@@ -1,7 +1,8 @@
 """Conversation styles that write a sentence of their own about a video.
 
 Facts: apple/ml-slowfast-llava, prompt.py; ShareGPT4Omni/ShareGPT4Video, run.py;
-RupertLuo/Valley, valley/model/valley_model.py (`build_inputs`), valley/inference/run_valley.py.
+RupertLuo/Valley, valley/model/valley_model.py (`build_inputs`), valley/inference/run_valley.py;
+mbzuai-oryx/Video-ChatGPT, video_chatgpt/video_conversation.py, video_chatgpt/inference.py.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sensorium.model_adapters.prompt_style import PromptStyle
-from sensorium.model_adapters.prompts import LLAMA_3
+from sensorium.model_adapters.prompts import LLAMA_3, VICUNA_V1
 
-__all__ = ["IMAGE_SEQ_34B_V3", "IMAGE_SEQ_V3", "SHAREGPT4VIDEO", "VALLEY"]
+__all__ = ["IMAGE_SEQ_34B_V3", "IMAGE_SEQ_V3", "SHAREGPT4VIDEO", "VALLEY", "VIDEO_CHATGPT"]
 
 _FRAMES = (
     "The input consists of a sequence of key frames from a video. Answer concisely with overall "
@@ -65,4 +66,18 @@ VALLEY = PromptStyle(
     video="\n<im_start>{video}<vi_end>",
     videos_last=True,
     stops=("###",),
+)
+# The authors' text lacks a space before "Follow".
+VIDEO_CHATGPT = replace(
+    VICUNA_V1,
+    name="video-chatgpt_v1",
+    system=(
+        "You are Video-ChatGPT, a large vision-language assistant. "
+        "You are able to understand the video content that the user provides, "
+        "and assist the user with a variety of tasks using natural language."
+        "Follow the instructions carefully and explain your answers in detail based on the "
+        "provided video."
+    ),
+    video="\n<vid_start>{video}<vid_end>",
+    videos_last=True,
 )

@@ -4,7 +4,8 @@ Light: numpy only where indices are asked for. Facts: LLaVA-VL/LLaVA-NeXT, playg
 video_demo.py (`load_video`), llava/model/llava_arch.py (`get_2dPool`, `add_token_per_grid`,
 `add_token_per_frame`); apple/ml-slowfast-llava, dataset.py (`get_seq_frames`),
 slowfast_llava/llava/model/llava_arch.py (`prepare_slowfast`); ShareGPT4Omni/ShareGPT4Video, run.py;
-RupertLuo/Valley, valley/model/valley_model.py.
+RupertLuo/Valley, valley/model/valley_model.py; mbzuai-oryx/Video-ChatGPT,
+video_chatgpt/inference.py (`get_spatio_temporal_features_torch`).
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLERS", "FrameLayout", "FrameSize", "Newline", "Reducer", "Sampling", "Video"]
 
 Sampling = Literal["uniform", "per_second", "middles", "rounded_middles", "strides"]
-Reducer = Literal["frames", "slow_fast", "collage", "mean_and_class", "together"]
+Reducer = Literal["frames", "slow_fast", "collage", "mean_and_class", "means", "together"]
 # How a frame becomes the tower's square: `tower` as the tower's own processor does it, `squash` the
-# whole frame bicubically, `bilinear_crop` its shorter edge to 8/7 of the square, then the middle.
-FrameSize = Literal["tower", "squash", "bilinear_crop"]
+# whole frame bicubically, `nearest` the whole frame by taking pixels, `bilinear_crop` its shorter
+# edge to 8/7 of the square, then the middle.
+FrameSize = Literal["tower", "squash", "nearest", "bilinear_crop"]
 # Where the checkpoint's newline vector stands: nowhere, at the very end, after each frame, after
 # each row of a frame. The names are those of the config key `mm_newline_position`.
 Newline = Literal["no_token", "one_token", "frame", "grid"]
@@ -41,9 +43,10 @@ class Video:
     edge by `pool`), "slow_fast" (few frames in full width, all frames small), "collage" (the frames
     pasted into one picture), "mean_and_class" (the mean of each patch over all frames, then each
     frame's class token, also for an image alone; `between` are trained tokens that stand between
-    the two) or "together" (the tower sees so many frames as one, no more and no fewer, and all that
-    it makes of them is kept, each frame's class token first). `times` puts a sentence before the
-    question that says how long the video is and when its frames are.
+    the two), "means" (the mean of each frame, with blank ones up to `frames`, then that of each
+    patch over all frames) or "together" (the tower sees so many frames as one, no more and no
+    fewer, and all that it makes of them is kept, each frame's class token first). `times` puts a
+    sentence before the question that says how long the video is and when its frames are.
     """
 
     frames: int
@@ -68,6 +71,11 @@ class FrameLayout:
         """Whether rows can be `NEWLINE`."""
         return self.video.newline != "no_token"
 
+    @property
+    def has_blanks(self) -> bool:
+        """Whether `NEWLINE` stands for a frame that is not there, whose features are zeros."""
+        return self.video.reducer == "means"
+
     def pictures(self, frames: int) -> int:
         """How many pictures the tower sees of so many frames."""
         if self.video.reducer == "together":
@@ -90,6 +98,8 @@ class FrameLayout:
             return self._slow_fast(frames)
         if self.video.reducer == "mean_and_class":
             return self._mean_and_class(frames)
+        if self.video.reducer == "means":
+            return self._means(frames)
         if self.video.reducer == "together":
             return self._together()
         return self._in_turn(self.pictures(frames))
@@ -137,6 +147,20 @@ class FrameLayout:
         )
         count = _SLOW * (self.grid**2 // 2) + frames * _FAST**2
         return Arrangement(frames, every.size + np.arange(count), pools)
+
+    def _means(self, frames: int) -> Arrangement:
+        """Each frame's mean, blanks for those that are not there, each patch's mean over frames."""
+        import numpy as np
+
+        patches = self.grid**2
+        every = np.arange(frames * patches).reshape(frames, patches, 1)
+        pools = (
+            Pool(every, "adaptive", (1, 1)),
+            Pool(every.transpose(1, 0, 2), "adaptive", (1, 1)),
+        )
+        blanks = np.full(max(0, self.video.frames - frames), NEWLINE)
+        means = every.size + np.arange(frames + patches)
+        return Arrangement(frames, np.concatenate([means[:frames], blanks, means[frames:]]), pools)
 
     def _mean_and_class(self, frames: int) -> Arrangement:
         """The mean of each patch over all frames, then the frames' class tokens."""

@@ -11,7 +11,7 @@ from sensorium.model_adapters.base_model import BaseModel, lora_target
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.tensor_files import scan
 
-__all__ = ["Named", "TensorReader", "add_delta", "merge_lora"]
+__all__ = ["Named", "TensorReader", "add_delta", "grow_tables", "merge_lora"]
 
 Named = tuple[str, torch.Tensor]
 # Vocabularies grow in training: the base model's rows are the first ones.
@@ -82,6 +82,21 @@ def merge_lora(
             f"the base model {model.folder} has no tensor for {len(matrices)} of the LoRA's: "
             f"{', '.join(sorted(matrices)[:8])}"
         )
+
+
+def grow_tables(
+    weights: Iterable[Named], rows: int, most: int, of_base: Callable[[str], bool]
+) -> Iterator[Named]:
+    """The tensors, with rows of zeros where a base model's tables lack those of `most` new tokens.
+
+    The authors' loaders draw such rows at random: tokens that no training met.
+    """
+    for name, tensor in weights:
+        absent = rows - tensor.shape[0] if of_base(name) and name.endswith(_TABLES) else 0
+        if 0 < absent <= most:
+            yield name, torch.cat([tensor, tensor.new_zeros(absent, *tensor.shape[1:])])
+        else:
+            yield name, tensor
 
 
 def _with_lora(

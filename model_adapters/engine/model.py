@@ -128,9 +128,16 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
             seen,
             self._project,
             arrangements,
-            getattr(self, "image_newline", None),
+            self._newline(modality, seen),
             by_row=self.plan.projector.by_row,
         )
+
+    def _newline(self, modality: str, features: torch.Tensor) -> torch.Tensor | None:
+        """What stands where an arrangement has `NEWLINE`."""
+        if modality == "video" and self.plan.frame_layout().has_blanks:
+            return self._project(torch.zeros_like(features[:1, 0]))[0]
+        newline: torch.Tensor | None = getattr(self, "image_newline", None)
+        return newline
 
     def _project(self, features: torch.Tensor) -> torch.Tensor:
         projected: torch.Tensor = self.projector(features)
@@ -208,7 +215,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         try:
             loaded = load_strictly(
                 self,
-                self._sources.merged(weights),
+                self._sources.merged(weights, self.config.text_config.vocab_size),
                 self._sources.locate,
                 lambda name: original_name(name, spec),
                 Translator(

@@ -9,7 +9,13 @@ from typing import TypeAlias
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from sensorium.model_adapters.base_model import own_name
-from sensorium.model_adapters.engine.merging import Named, TensorReader, add_delta, merge_lora
+from sensorium.model_adapters.engine.merging import (
+    Named,
+    TensorReader,
+    add_delta,
+    grow_tables,
+    merge_lora,
+)
 from sensorium.model_adapters.engine.weights import SourcedName
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.plan import Plan
@@ -58,11 +64,17 @@ class WeightSources:
                 prefix = f"{_TOWER}{part}{_OF}{tower.source}{_END}"
                 yield Source(tower.source, None, prefix=prefix)
 
-    def merged(self, weights: Iterable[Named]) -> Iterable[Named]:
-        """What vLLM reads from the sources, with a base model's weights worked in."""
+    def merged(self, weights: Iterable[Named], vocabulary: int) -> Iterable[Named]:
+        """What vLLM reads from the sources, with a base model's weights worked in.
+
+        `vocabulary` is how many rows the language model's tables have.
+        """
         base = self._plan.base
-        if base is None or base.kind == "overlay":
+        if base is None:
             return weights
+        if base.kind == "overlay":
+            added = sum(map(len, self._plan.spec.trained_tokens.values()))
+            return grow_tables(weights, vocabulary, added, lambda name: name.startswith(_BASE))
         if base.kind == "delta":
             reader = TensorReader(Path(base.folder))
             return add_delta(weights, reader, base, _plain, self._is_language_model)

@@ -27,8 +27,8 @@ SPEC = replace(
     read=read_later,
     refine=refine_later,
     limits=(
-        "one image in the authors' code, several are taken; not the revisions 2024-03-06 to "
-        "2024-04-02, which a config does not tell apart, nor those of 2025; 2024-05-08 needs its "
+        "one image in the authors' code, several are taken; the revisions 2024-03-06 to "
+        "2024-04-02 are families of their own, those of 2025 are not served; 2024-05-08 needs its "
         "files at hand when it starts, a hub id counts as 2024-05-20 or later"
     ),
 )

@@ -113,6 +113,20 @@ ENTRIES = (
     _family("tinyllava-bench", "tinyllava_bench", *_TINY_BENCH, when=_SIGLIP),
     _family("moondream1", "moondream1", "Moondream", when=_FIRST_MOON, needs=("phi_config",)),
     _family("moondream2", "moondream2", "Moondream", needs=("text_config",)),
+    *(
+        _family(
+            f"moondream2-{date}",
+            f"moondream2_spring:{spec}",
+            "Moondream",
+            needs=("phi_config",),
+            by_name=True,
+        )
+        for date, spec in (
+            ("2024-03-06", "MARCH_6"),
+            ("2024-03-13", "MARCH_13"),
+            ("2024-04-02", "APRIL_2"),
+        )
+    ),
     _family("qwen-vl", "qwen_vl", "QWenLMHeadModel", needs=("visual",)),
     _family("mplug-owl2", "mplug_owl2", "MPLUGOwl2LlamaForCausalLM", needs=()),
     # ByteDance's Valley-Eagle has its `model_type` too.
@@ -120,6 +134,7 @@ ENTRIES = (
     _family("video-llava", "video_llava", _LLAVA[0], needs=("mm_image_tower", "mm_video_tower")),
     # llava-hf's checkpoints, which vLLM serves, have other ids.
     _family("glamm", "glamm", "GLaMMForCausalLM"),
+    _family("video-chatgpt", "video_chatgpt", "VideoChatGPTLlamaForCausalLM"),
     _family("ferret", "ferret", "FERRETLlamaForCausalLM"),
     _family(
         "yuren",

@@ -12,7 +12,7 @@ from typing import Any
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.spec import RawConfig, Shapes
 
-__all__ = ["read_first", "read_later", "refine_later"]
+__all__ = ["read_april", "read_first", "read_later", "read_march", "refine_later"]
 
 _PHI: dict[str, Any] = {
     "vocab_size": 51200,
@@ -47,8 +47,8 @@ def read_first(raw: RawConfig) -> RawConfig:
     if given.get("model_type") != "phi-msft":
         raise CheckpointError(
             "moondream2's revisions 2024-03-06, 2024-03-13 and 2024-04-02 differ in their prompts "
-            "and activations but not in their configs, so none of them is served; take 2024-03-04 "
-            "or one from 2024-05-08 on"
+            "and activations but not in their configs: say which it is with --family "
+            "moondream2-2024-03-06, moondream2-2024-03-13 or moondream2-2024-04-02"
         )
     phi = _phi({_MSFT.get(key, key): value for key, value in given.items()})
     if given.get("n_inner") is None:
@@ -57,6 +57,16 @@ def read_first(raw: RawConfig) -> RawConfig:
         head = phi["hidden_size"] / phi["num_attention_heads"]
         phi["partial_rotary_factor"] = given["rotary_dim"] / head
     return _flat(raw, phi, tanh=False, eps=1e-6, aspect="square")
+
+
+def read_march(raw: RawConfig) -> RawConfig:
+    """moondream2 of March 2024: a later config, the first activations."""
+    return _flat(raw, _phi(raw["phi_config"]), tanh=False, eps=1e-6, aspect="square")
+
+
+def read_april(raw: RawConfig) -> RawConfig:
+    """moondream2 of 2024-04-02: that config still, the later activations."""
+    return _flat(raw, _phi(raw["phi_config"]), tanh=True, eps=1e-5, aspect="square")
 
 
 def read_later(raw: RawConfig) -> RawConfig:

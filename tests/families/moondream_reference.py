@@ -113,10 +113,11 @@ class MoondreamReference(Reference):
 def _phi_config(raw: dict[str, Any], first: bool) -> dict[str, Any]:
     if first:
         own = raw["phi_config"]
+    if first and "n_layer" in own:
         sizes = {"num_hidden_layers": own["n_layer"], "num_attention_heads": own["n_head"]}
         turned = own["rotary_dim"] / (own["n_embd"] // own["n_head"])
     else:
-        own = raw["text_config"]
+        own = raw.get("text_config") or raw["phi_config"]
         sizes = {key: own[key] for key in ("num_hidden_layers", "num_attention_heads")}
         turned = 0.5
     return {

@@ -1,7 +1,8 @@
-"""How the slow Llama tokenizer of transformers before 4.34 cut a prompt.
+"""How the Llama tokenizers of transformers before 4.34 cut a prompt.
 
 Source: huggingface/transformers v4.29, tokenization_utils.py (`PreTrainedTokenizer.tokenize`):
-tokens that were added as plain strings lose the whitespace on both of their sides.
+tokens that were added as plain strings lose the whitespace on both of their sides. The fast one
+keeps it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ __all__ = ["SlowTokenizer"]
 
 
 class SlowTokenizer:
-    """A folder's sentencepiece model and its added tokens."""
+    """A folder's sentencepiece model and its added tokens; `strips` as the slow one does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, strips: bool = True) -> None:
+        self.strips = strips
         self.model = sentencepiece.SentencePieceProcessor(
             model_file=str(folder / "tokenizer.model")
         )
@@ -35,7 +37,7 @@ class SlowTokenizer:
             elif index % 2:
                 found[-1].append(self.added[part])
             else:
-                text = part.lstrip() if index else part
-                text = text.rstrip() if index < len(parts) - 1 else text
+                text = part.lstrip() if index and self.strips else part
+                text = text.rstrip() if index < len(parts) - 1 and self.strips else text
                 found[-1] += self.model.encode(text) if text else []
         return found

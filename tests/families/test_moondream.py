@@ -62,6 +62,20 @@ class TestOneView(LightProof):
         return MoondreamReference(checkpoint, first=False)
 
 
+class TestMarch(LightProof):
+    """moondream2 of 2024-03-13: the first activations, no tags; told by its name alone."""
+
+    checkpoint = "moondream2-march"
+    prompt = TestOneView.prompt
+    options = {"hf_overrides": {"sensorium_family": "moondream2-2024-03-13"}}  # noqa: RUF012
+    write = staticmethod(TestOneView.write)
+
+    @classmethod
+    def read(cls, checkpoint: Path) -> MoondreamReference:
+        """The authors' code of 2024-03-13."""
+        return MoondreamReference(checkpoint, first=True)
+
+
 class TestViews(FamilyProof):
     """moondream2 from 2024-05-20 on: a picture as a whole and in parts."""
 

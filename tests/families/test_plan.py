@@ -10,6 +10,7 @@ import pytest
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.folders import VISION_TOWER
+from sensorium.model_adapters.layouts import NEWLINE
 from sensorium.model_adapters.plain_resizing import PLAIN
 from sensorium.model_adapters.plan import Plan, make_plan, text_fields
 from sensorium.model_adapters.registry import FAMILY_KEY, recognise
@@ -167,6 +168,17 @@ class TestKnownCheckpoints:
         slow_fast = plan({**NEXT, FAMILY_KEY: "slowfast-llava"})
         assert slow_fast.frame_layout().tokens(50) == 3680
         assert plan({**NEXT, FAMILY_KEY: "sharegpt4video"}).frame_layout().tokens(16) == 576
+
+    def test_video_chatgpt(self) -> None:
+        base = {
+            **LLAVA,
+            "mm_projector_type": "linear",
+            "mm_vision_tower": "openai/clip-vit-large-patch14",
+            "vocab_size": 32003,
+        }
+        layout = plan({**base, FAMILY_KEY: "video-chatgpt"}).frame_layout()
+        assert (layout.tokens(7), layout.tokens(100)) == (356, 356)
+        assert list(layout.arrange(7).rows[6:9]) == [7 * 256 + 6, NEWLINE, NEWLINE]
 
     def test_video_llava(self) -> None:
         found = plan(VIDEO_LLAVA)

@@ -46,6 +46,12 @@ VALLEY = (
     "variety of tasks using natural language. Follow the instructions carefully and explain your "
     "answers in detail."
 )
+VIDEO_CHATGPT = (
+    "You are Video-ChatGPT, a large vision-language assistant. You are able to understand the "
+    "video content that the user provides, and assist the user with a variety of tasks using "
+    "natural language.Follow the instructions carefully and explain your answers in detail based "
+    "on the provided video."
+)
 YUREN = prompts.YUREN.system
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
 FERRET = (
@@ -199,6 +205,12 @@ WRITTEN = [
         "SQuestion: Q1\n\nAnswer:",
     ),
     (
+        prompts.MOONDREAM2_MARCH,
+        "Question: Q1\n\nAnswer:",
+        "Question: Q1\n\nAnswer: A1\n\nQuestion: Q2\n\nAnswer: A2\n\nQuestion: Q3\n\nAnswer:",
+        "SQuestion: Q1\n\nAnswer:",
+    ),
+    (
         prompts.DEEPSEEK_VL,
         f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant:",
         f"{DEEPSEEK}\n\nUser: Q1\n\nAssistant: A1<｜end▁of▁sentence｜>User: Q2\n\n"
@@ -280,6 +292,12 @@ WRITTEN = [
         f"{SYSTEM_3}{PIRATE}<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}A1<|eot_id|>"
         f"{USER_3}Q2<|eot_id|>{ASSISTANT_3}A2<|eot_id|>{USER_3}Q3<|eot_id|>{ASSISTANT_3}",
         f"{SYSTEM_3}S<|eot_id|>{USER_3}Q1<|eot_id|>{ASSISTANT_3}",
+    ),
+    (
+        video_prompts.VIDEO_CHATGPT,
+        f"{VIDEO_CHATGPT} USER: Q1 ASSISTANT:",
+        f"{VIDEO_CHATGPT} USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>USER: Q3 ASSISTANT:",
+        "S USER: Q1 ASSISTANT:",
     ),
     (
         video_prompts.VALLEY,

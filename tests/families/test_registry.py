@@ -89,6 +89,7 @@ def config(architecture: str, **changes: Any) -> dict[str, Any]:
     return {**LLAVA, "architectures": [architecture], **changes}
 
 
+MARCH = {"architectures": ["Moondream"], "phi_config": {"model_type": "phi"}}
 PHI_MSFT = {"model_type": "phi-msft"}
 
 
@@ -196,6 +197,10 @@ def test_other_llavas_of_hugging_face_are_vllms() -> None:
         ),
         ({"architectures": ["Moondream"], "phi_config": PHI_MSFT}, "moondream1", "phi"),
         ({"architectures": ["Moondream"], "text_config": {}}, "moondream2", "phi"),
+        *(
+            ({**MARCH, FAMILY_KEY: f"moondream2-2024-{day}"}, f"moondream2-2024-{day}", "phi")
+            for day in ("03-06", "03-13", "04-02")
+        ),
         ({"architectures": ["MPLUGOwl2LlamaForCausalLM"]}, "mplug-owl2", "llama"),
         (deepseek("CLIPVisionTower"), "deepseek-vl", "llama"),
         (deepseek("HybridVisionTower"), "deepseek-vl-hybrid", "llama"),
@@ -222,8 +227,16 @@ def test_names_a_language_model_that_tinyllava_is_not_served_on() -> None:
 
 
 def test_refuses_moondreams_that_cannot_be_told_apart() -> None:
-    with pytest.raises(CheckpointError, match="2024-03-06"):
-        recognise({"architectures": ["Moondream"], "phi_config": {"model_type": "phi"}})
+    with pytest.raises(CheckpointError, match="--family moondream2-2024-03-06"):
+        recognise(MARCH)
+    april, march = (
+        recognise({**MARCH, FAMILY_KEY: f"moondream2-2024-{day}"}) for day in ("04-02", "03-13")
+    )
+    later = recognise({"architectures": ["Moondream"], "text_config": {"model_type": "phi"}})
+    assert april is not None and march is not None and later is not None
+    assert april.config == {**later.config, "image_aspect_ratio": "square"}
+    assert march.config["mm_vision_config"]["hidden_act"] == "gelu"
+    assert [m.spec.prompts[""].stops for m in (april, march)] == [(), ("<", "END", ">")]
 
 
 def test_leaves_janus_alone() -> None:
@@ -314,6 +327,7 @@ def test_an_unconfirmed_family_is_served_on_request_only(with_unseen: Registry) 
     ("raw", "family"),
     [
         (config("MultimodalLlamaForCausalLM", model_type="multimodal_llama"), "yuren"),
+        (config("VideoChatGPTLlamaForCausalLM", vocab_size=32006), "video-chatgpt"),
         (
             config("LlavaMistralForCausalLM", mm_vision_tower="ikala/ViT-SO400M-14-SigLIP-384-hf"),
             "nous-hermes-2-vision",

@@ -83,6 +83,11 @@ def _later() -> dict[str, Any]:
     return {"text_config": phi}
 
 
+def moondream2_march(folder: Path) -> None:
+    """The revisions of March and April 2024: later names under the first key."""
+    _save(folder, 5700, {"phi_config": _later()["text_config"]}, views=1, region=False)
+
+
 def moondream2_one_view(folder: Path) -> None:
     """The revision of 2024-05-08."""
     _save(folder, 5300, _later(), views=1, region=False)
@@ -95,6 +100,7 @@ def moondream2(folder: Path) -> None:
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "moondream1": moondream1,
+    "moondream2-march": moondream2_march,
     "moondream2-one-view": moondream2_one_view,
     "moondream2": moondream2,
 }
