@@ -46,6 +46,14 @@ VALLEY = (
     "variety of tasks using natural language. Follow the instructions carefully and explain your "
     "answers in detail."
 )
+QWEN_VISUAL = {
+    "width": 1664,
+    "mlp_ratio": 4.9231,
+    "layers": 48,
+    "heads": 16,
+    "image_size": 448,
+    "patch_size": 14,
+}
 VIDEO_CHATGPT = (
     "You are Video-ChatGPT, a large vision-language assistant. You are able to understand the "
     "video content that the user provides, and assist the user with a variety of tasks using "
@@ -408,6 +416,16 @@ def test_the_style_goes_by_the_checkpoints_name(checkpoint: str, style: str) -> 
     listed = " ".join(match.spec.checkpoints)
     assert checkpoint in listed or f"{checkpoint.rpartition('-')[0]}-{{" in listed
     assert choose_style(match, checkpoint).name == style
+
+
+def test_qwen_vl_base_continues_the_bare_question() -> None:
+    match = recognise({"architectures": ["QWenLMHeadModel"], "visual": QWEN_VISUAL})
+    assert match is not None
+    assert choose_style(match, "Qwen/Qwen-VL-Chat").name == "qwen_vl"
+    base = choose_style(match, "Qwen/Qwen-VL")
+    turns: list[Turn] = [("user", "<image>\nGenerate the caption in English with grounding:")]
+    text = "Picture 1: <img><image></img>\nGenerate the caption in English with grounding:"
+    assert base.render(turns) == text
 
 
 def test_a_conversation_cannot_leave_its_marks() -> None:
