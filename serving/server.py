@@ -27,6 +27,7 @@ from sensorium.serving.files.limits import FileLimits
 from sensorium.serving.files.service import FileService
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.auth import KeyRing
+from sensorium.serving.http.loop_lag import watched_loop
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.memory import freeze_heap
 from sensorium.serving.models import ModelSlot, ModelTable
@@ -53,7 +54,8 @@ def serve(settings: ServeSettings) -> int:
     with EngineLog(hold=settings.log_level.lower() in {"warning", "error"}) as log:
         progress = Progress(log.terminal)
         server = _Server(settings, specs, listener, progress=progress, log=log, cpu=cpu)
-        return asyncio.run(server.run())
+        with asyncio.Runner(loop_factory=server.new_loop) as runner:
+            return runner.run(server.run())
 
 
 def on_cpu(settings: ServeSettings) -> bool:
@@ -137,6 +139,10 @@ class _Server:
                 timeout_graceful_shutdown=1,
             )
         )
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop to run on: it tells the metrics when it is held up."""
+        return watched_loop(self._state.metrics.loop_lag.observe)
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()

@@ -66,6 +66,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("media-max-seconds", "longest sound taken in a chat", float, 600.0, "SECONDS"),
     Option("media-max-video-seconds", "longest video taken", float, 7_200.0, "SECONDS"),
     Option("media-max-frames", "most frames taken of a video", int, 2_048, "N"),
+    Option("media-max-request-items", "most media of a request", int, 128, "N"),
+    Option("media-max-request-mb", "most bytes of a request's media", float, 512.0, "MB"),
+    Option("media-max-request-mpixels", "most pixels, in millions", float, 1_000.0, "N"),
+    Option("media-max-request-seconds", "most sound of a request", float, 3_600.0, "SECONDS"),
+    Option("media-max-request-tokens", "most tokens; 0: what the model takes", int, 0, "N"),
     Option(
         "media-timeout", "seconds that fetching or decoding one may take", float, 20.0, "SECONDS"
     ),
@@ -134,10 +139,14 @@ _POSITIVE = (
     "media_max_seconds",
     "media_max_video_seconds",
     "media_max_frames",
+    "media_max_request_items",
+    "media_max_request_mb",
+    "media_max_request_mpixels",
+    "media_max_request_seconds",
     "media_timeout",
     "media_queue",
 )
-_NOT_NEGATIVE = ("media_workers", "media_cache_mb", "batch_inflight")
+_NOT_NEGATIVE = ("media_max_request_tokens", "media_workers", "media_cache_mb", "batch_inflight")
 # Options that the reading of checkpoints takes from the environment.
 HANDED_DOWN = ("vision-tower", "base-model", "conversation", "family")
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -187,6 +196,11 @@ class ServeSettings:
     media_max_seconds: float = 600.0
     media_max_video_seconds: float = 7_200.0
     media_max_frames: int = 2_048
+    media_max_request_items: int = 128
+    media_max_request_mb: float = 512.0
+    media_max_request_mpixels: float = 1_000.0
+    media_max_request_seconds: float = 3_600.0
+    media_max_request_tokens: int = 0
     media_timeout: float = 20.0
     media_cache_mb: float = 256.0
     media_queue: int = 1024

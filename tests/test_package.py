@@ -151,6 +151,7 @@ class TestImportDirection:
 
 ALLOWED_IN_BENCHMARKS = (
     "sensorium.serving.media.image_work",  # what `bench media` measures
+    "sensorium.serving.engine.native_pictures",
     "sensorium.serving.client",
     "sensorium.serving.errors",
     "sensorium.serving.testing",

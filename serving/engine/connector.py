@@ -29,7 +29,10 @@ from vllm.multimodal.media.connector import (
 from sensorium.model_adapters.audio_models import audio_model
 from sensorium.model_adapters.engine.prepared import RECIPES, PreparedImage
 from sensorium.serving.engine.video_frames import VideoFrames
+from sensorium.serving.media.budget import spend
+from sensorium.serving.media.content import Content
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
+from sensorium.serving.media.lifted import lifted_of
 from sensorium.serving.media.origin import field_of
 from sensorium.serving.media.pipeline import MediaPipeline, Recipe
 
@@ -51,27 +54,27 @@ _UNDECODABLE = (
 )
 
 
-class _Bytes(MediaIO[bytes]):
+class _Bytes(MediaIO[Content]):
     """Loads nothing but the bytes of a file."""
 
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def load_bytes(self, data: bytes) -> bytes:
+    def load_bytes(self, data: Content) -> Content:
         """As they are."""
         return self._checked(data)
 
-    def load_base64(self, media_type: str, data: str) -> bytes:
+    def load_base64(self, media_type: str, data: str) -> Content:
         """Decoded."""
         return self._checked(pybase64.b64decode(data, validate=True))
 
-    def load_file(self, filepath: Path) -> bytes:
+    def load_file(self, filepath: Path) -> Content:
         """Read whole."""
         if (size := filepath.stat().st_size) > self._most:
             raise ValueError(f"{size:,} bytes; at most {self._most:,} are taken")
         return filepath.read_bytes()
 
-    def _checked(self, data: bytes) -> bytes:
+    def _checked(self, data: Content) -> Content:
         if len(data) > self._most:
             raise ValueError(f"{len(data):,} bytes; at most {self._most:,} are taken")
         return data
@@ -98,7 +101,15 @@ class SensoriumMediaConnector(MediaConnector):
     async def load_from_url_async(
         self, url: str, media_io: Any, *, fetch_timeout: int | None = None
     ) -> Any:
-        """As vLLM's, but http addresses are fetched within the policy."""
+        """As vLLM's, but http addresses are fetched within the policy.
+
+        A data URL may name a medium that was taken out of the request (`media/lifted.py`).
+        """
+        loop = asyncio.get_running_loop()
+        if url[:5].lower() == "data:" and (medium := lifted_of(url)) is not None:
+            return await loop.run_in_executor(
+                global_thread_pool, lambda: media_io.load_bytes(medium.content())
+            )
         if not url[:5].lower().startswith("http"):
             return await super().load_from_url_async(url, media_io)
         most = min(self.policy.max_bytes, media_io.get_max_bytes() or self.policy.max_bytes)
@@ -107,8 +118,13 @@ class SensoriumMediaConnector(MediaConnector):
         content = await fetch(url, replace(self.policy, domains=domains, max_bytes=most))
         if self.pipeline is not None:
             self.pipeline.measures.downloaded(time.perf_counter() - began)
-        loop = asyncio.get_running_loop()
         return await loop.run_in_executor(global_thread_pool, media_io.load_bytes, content)
+
+    async def _content(self, url: str) -> Content:
+        content: Content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        if not url[:5].lower().startswith("http"):  # else they were spent while they came
+            spend("bytes", len(content))
+        return content
 
     async def fetch_image_async(self, image_url: str, **kwargs: Any) -> Any:
         """A PIL image with the bytes that name it."""
@@ -126,7 +142,7 @@ class SensoriumMediaConnector(MediaConnector):
         if plan not in RECIPES:
             plan = ""
         background = tuple(options.get("rgba_background_color", _WHITE))
-        content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        content = await self._content(url)
         picture = await pipeline.picture(content, Recipe(plan, options["image_mode"], background))
         if picture.mode:
             image = picture.image()
@@ -144,7 +160,7 @@ class SensoriumMediaConnector(MediaConnector):
         return await _explained("audio", audio_url, loading)
 
     async def _decoded_sound(self, url: str, pipeline: MediaPipeline) -> tuple[Any, int]:
-        content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        content = await self._content(url)
         # Only the name is taken from the options, which a request may set too.
         model = audio_model(self.media_io_kwargs.get("audio", {}).get("heard_by", ""))
         sound = await pipeline.sound(content, model)
@@ -162,7 +178,7 @@ class SensoriumMediaConnector(MediaConnector):
     async def _decoded_video(self, url: str, pipeline: MediaPipeline, loader: VideoFrames) -> Any:
         if url[:11].lower() == "data:video/" and url[11:16].lower() == "jpeg;":
             return await self._frames_one_by_one(url, pipeline, loader)
-        content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+        content = await self._content(url)
         loader.check(pipeline.limits.frames)
         video = await pipeline.video(content, loader.rule())
         # The digest stands for the bytes: it names the file and which frames were taken.
@@ -172,7 +188,8 @@ class SensoriumMediaConnector(MediaConnector):
         self, url: str, pipeline: MediaPipeline, loader: VideoFrames
     ) -> Any:
         """vLLM's form of a video whose frames are JPEG files, in base64 with commas between."""
-        data = url[url.find(",") + 1 :]
+        medium = lifted_of(url)
+        data = url[url.find(",") + 1 :] if medium is None else medium.text()
         most = loader.check(pipeline.limits.frames)
         encoded = data.split(",", most)[:most]
         files = [pybase64.b64decode(frame, validate=True) for frame in encoded]

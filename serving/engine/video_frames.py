@@ -20,6 +20,7 @@ from vllm.multimodal.media.video import VideoMediaIO
 from vllm.multimodal.video import VIDEO_LOADER_REGISTRY, get_video_loader_backend_for_processor
 from vllm.multimodal.video_decoders import VideoSourceMetadata, decode_video
 
+from sensorium.serving.media.content import Content
 from sensorium.serving.media.pipeline import FrameRule, PreparedVideo, VideoSource
 
 __all__ = ["VideoFrames"]
@@ -122,7 +123,7 @@ class VideoFrames:
         name = json.dumps([self.name, self.options], sort_keys=True, default=str)
         return FrameRule(name, self._choose)
 
-    def load(self, video: PreparedVideo, content: bytes) -> Any:
+    def load(self, video: PreparedVideo, content: Content) -> Any:
         """What vLLM's loader makes of decoded frames: an array and what is known of it.
 
         `content` is the file: a loader may hand it on, for the sound in it.
@@ -144,7 +145,7 @@ class VideoFrames:
             return wanted.indices
         raise RuntimeError(f"vLLM's loader {self.name} decodes by itself")
 
-    def _run(self, content: bytes = b"") -> Any:
+    def _run(self, content: Content = b"") -> Any:
         loader: Any = VIDEO_LOADER_REGISTRY.load(self.name)
         return loader.load_bytes(content, **self.options)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
 from sensorium.serving.errors import BadRequestError
 from sensorium.serving.files.store import FileStore, NotFoundError
+from sensorium.serving.media.lifted import keep
 
 __all__ = ["inline_files"]
 
@@ -27,10 +27,9 @@ async def inline_files(body: dict[str, Any], store: FileStore) -> bool:
             stored, data = await store.read(file_id)
         except NotFoundError as error:
             raise BadRequestError(error.message, param=path) from None
-        text = base64.b64encode(data).decode("ascii")
         content[index] = {
             "type": "file",
-            "file": {"file_data": text, "filename": stored.filename},
+            "file": {"file_data": keep(data), "filename": stored.filename},
         }
         changed = True
     return changed

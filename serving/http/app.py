@@ -28,19 +28,28 @@ from sensorium.serving.errors import (
     WrongMethodError,
 )
 from sensorium.serving.files.file_parts import inline_files
-from sensorium.serving.http.body import ClientGoneError, form_field, parse_json, read_body
+from sensorium.serving.http.body import (
+    ClientGoneError,
+    form_field,
+    parse_json,
+    read_body,
+    read_chat,
+)
 from sensorium.serving.http.forward import forward
 from sensorium.serving.http.load import BATCH_ROW
 from sensorium.serving.http.own import build_own_app
 from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
+from sensorium.serving.media.budget import BUDGET, Budget, MediaBudgetError, spend
+from sensorium.serving.media.lifted import LIFTED, Lifter
 from sensorium.serving.media.origin import FIELD_OF_URL
-from sensorium.serving.media.parts import check_chat
+from sensorium.serving.media.parts import check_chat, only_media
 from sensorium.serving.media.times import TIMES, RequestTimes
 from sensorium.serving.models import CAPABILITY_OF_ROUTE, MODEL_ROUTES, ServedModel
 
 __all__ = ["SensoriumApp"]
 
+_CHAT = "/v1/chat/completions"
 _FORM_ROUTES = frozenset({"/v1/audio/transcriptions", "/v1/audio/translations"})
 _RESPONSE_ROUTE = re.compile(r"/v1/responses/[^/]+(/cancel)?$")
 _CLIENT_LEFT = 499  # nginx's number for a client that left before the answer began
@@ -108,7 +117,13 @@ class SensoriumApp:
 
     async def _ask_model(self, exchange: _Exchange, receive: Receive) -> None:
         path, method = exchange.scope["path"], exchange.scope["method"]
-        body = await read_body(receive, exchange.headers, self.state.max_body_bytes)
+        lifter: Lifter | None = None
+        limit = self.state.max_body_bytes
+        if path == _CHAT:
+            body, lifter = await read_chat(receive, exchange.headers, limit)
+        else:
+            body = await read_body(receive, exchange.headers, limit)
+        LIFTED.set(lifter.media if lifter is not None else {})
         if path in MODEL_ROUTES:
             if method != "POST":
                 raise WrongMethodError(path, method, "POST")
@@ -125,6 +140,10 @@ class SensoriumApp:
         if path not in MODEL_ROUTES:
             capability = "chat"
         exchange.model, model = self.state.models.find(name, capability)
+        if lifter is not None and not only_media(parsed, lifter.media):
+            body = lifter.restored(body)
+            LIFTED.set({})
+            parsed = parse_json(body)
         if parsed is not None and await self._prepare(path, parsed, model):
             body = json.dumps(parsed).encode()
         await forward(model.app, exchange.scope, receive, exchange.send, body)
@@ -135,12 +154,18 @@ class SensoriumApp:
         if "timings" in body:
             TIMES.set(_times_of(body.pop("timings")))
             changed = True
-        if path != "/v1/chat/completions":
+        if self.state.media is not None:
+            BUDGET.set(Budget(self.state.media.limits.request))
+        if path != _CHAT:
             return changed
         if self.state.files is not None:
             changed |= await inline_files(body, self.state.files.store)
         checked = check_chat(body, model.media_limits)
         FIELD_OF_URL.set(checked.field_of_url)
+        try:
+            spend("items", sum(checked.counts.values()))
+        except MediaBudgetError as error:
+            raise BadRequestError(str(error), param="messages") from None
         if checked.counts and self.state.media is not None and self.state.media.pool.full:
             raise TooManyRequestsError("Too many media wait to be decoded; try again in a moment")
         if model.stop_texts and not body.get("stop"):

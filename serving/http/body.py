@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from sensorium.serving.errors import BadRequestError, PayloadTooLargeError
+from sensorium.serving.media.lifted import Lifter
 
-__all__ = ["ClientGoneError", "form_field", "parse_json", "read_body", "replay"]
+__all__ = ["ClientGoneError", "form_field", "parse_json", "read_body", "read_chat", "replay"]
 
 
 # Pairs are well, and json.dumps writes them for every emoji; a half can be neither sent nor logged.
@@ -27,10 +29,24 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
 
     A declared length over the limit is refused before anything is read.
     """
+    chunks: list[bytes] = []
+    await _read(receive, headers, limit, chunks.append)
+    return b"".join(chunks)
+
+
+async def read_chat(receive: Receive, headers: Headers, limit: int) -> tuple[bytes, Lifter]:
+    """The same of a JSON body, without its media: those are with the lifter that took them out."""
+    lifter = Lifter()
+    await _read(receive, headers, limit, lifter.feed)
+    return lifter.finish(), lifter
+
+
+async def _read(
+    receive: Receive, headers: Headers, limit: int, take: Callable[[bytes], object]
+) -> None:
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(int(declared), limit)
-    chunks: list[bytes] = []
     size = 0
     while True:
         message = await receive()
@@ -40,9 +56,9 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(size, limit)
-        chunks.append(chunk)
+        take(chunk)
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return
 
 
 def _too_large(size: int, limit: int) -> PayloadTooLargeError:

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 __all__ = ["HttpMetrics", "exposition"]
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_LAG_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
 class HttpMetrics:
@@ -37,6 +38,12 @@ class HttpMetrics:
             "Seconds from the first byte of a request to the last of its answer",
             ["route", "model"],
             buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.loop_lag = Histogram(
+            "sensorium_event_loop_lag_seconds",
+            "Seconds that a turn of the event loop held up everything else, from 1 ms on",
+            buckets=_LAG_BUCKETS,
             registry=self.registry,
         )
         self.in_flight = Gauge(

@@ -17,9 +17,12 @@ from functools import lru_cache
 import httpx
 
 from sensorium.serving.media.addresses import refusal
+from sensorium.serving.media.budget import spend
+from sensorium.serving.media.content import Content, joined
 
 __all__ = ["FetchPolicy", "MediaFetchError", "fetch", "resolve"]
 
+_MUCH = 1 << 20
 _Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -49,8 +52,11 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def fetch(url: str, policy: FetchPolicy, resolver: _Resolver = resolve) -> bytes:
-    """The bytes at `url`; raises MediaFetchError for everything that goes wrong."""
+async def fetch(url: str, policy: FetchPolicy, resolver: _Resolver = resolve) -> Content:
+    """The bytes at `url`; raises MediaFetchError for everything that goes wrong.
+
+    They are spent of the request's budget as they come: MediaBudgetError.
+    """
     try:
         async with asyncio.timeout(policy.seconds):
             return await _follow(url, policy, resolver)
@@ -60,12 +66,12 @@ async def fetch(url: str, policy: FetchPolicy, resolver: _Resolver = resolve) ->
         raise MediaFetchError(str(error) or type(error).__name__) from error
 
 
-async def _follow(url: str, policy: FetchPolicy, resolver: _Resolver) -> bytes:
+async def _follow(url: str, policy: FetchPolicy, resolver: _Resolver) -> Content:
     target = httpx.URL(url)
     for _ in range(policy.redirects + 1):
         address = await _checked_address(target, policy, resolver)
         answer = await _get(target, address, policy)
-        if isinstance(answer, bytes):
+        if not isinstance(answer, str):
             return answer
         target = target.join(answer)
     raise MediaFetchError(f"more than {policy.redirects} redirects")
@@ -92,7 +98,7 @@ async def _checked_address(target: httpx.URL, policy: FetchPolicy, resolver: _Re
     return addresses[0]
 
 
-async def _get(target: httpx.URL, address: str, policy: FetchPolicy) -> bytes | str:
+async def _get(target: httpx.URL, address: str, policy: FetchPolicy) -> Content | str:
     """The body, or where a redirect leads."""
     headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
     # A client for one request: a pooled connection would be shared by all names of one address.
@@ -112,7 +118,7 @@ async def _get(target: httpx.URL, address: str, policy: FetchPolicy) -> bytes | 
         return await _read(response, policy.max_bytes)
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
+async def _read(response: httpx.Response, limit: int) -> Content:
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise MediaFetchError(f"{int(declared):,} bytes; at most {limit:,} are fetched")
@@ -123,8 +129,9 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise MediaFetchError(f"more than {limit:,} bytes; at most that many are fetched")
+        spend("bytes", len(chunk))
         chunks.append(chunk)
-    return b"".join(chunks)
+    return await asyncio.to_thread(joined, chunks, size) if size > _MUCH else b"".join(chunks)
 
 
 @lru_cache(maxsize=1)

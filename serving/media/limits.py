@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sensorium.serving.media.budget import RequestLimits
 
 __all__ = ["MediaLimits"]
 
@@ -12,13 +14,13 @@ class MediaLimits:
     """Limits of single media, all checked before decoding, and what is kept.
 
     `pixels` of one picture or frame; `seconds` of one sound, `video_seconds` of one video; `frames`
-    taken of one video and `video_pixels` of them all. `cache_bytes` bounds what is kept of media
-    that were prepared lately.
+    taken of one video. `cache_bytes` bounds what is kept of media that were prepared lately;
+    `request` is for all media of a request.
     """
 
     pixels: int = 64_000_000
     seconds: float = 600.0
     video_seconds: float = 7_200.0
     frames: int = 2_048
-    video_pixels: int = 1_000_000_000
     cache_bytes: int = 256 << 20
+    request: RequestLimits = field(default_factory=RequestLimits)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sensorium.serving.errors import BadRequestError
+from sensorium.serving.media.lifted import lifted
 from sensorium.serving.media.sniff import sniff_media_type
 
-__all__ = ["CheckedChat", "check_chat"]
+__all__ = ["CheckedChat", "check_chat", "only_media"]
 
 _ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 _TEXT_PARTS = {"text", "input_text", "output_text", "refusal", "thinking"}
@@ -57,6 +58,21 @@ def check_chat(body: dict[str, Any], limits: Mapping[str, int]) -> CheckedChat:
     for path, content, index in _parts(messages):
         _check_part(path, content, index, checked, limits)
     return checked
+
+
+def only_media(body: object, names: Collection[str]) -> bool:
+    """Whether each of `names` stands where a chat's medium does: alone, or behind a comma."""
+    found: set[str] = set()
+    messages = body.get("messages") if isinstance(body, dict) and names else None
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            kind = part.get("type") if isinstance(part, dict) else None
+            if isinstance(kind, str) and (kind in _MODALITY or kind == "file"):
+                value = part.get(kind)
+                told = value.values() if isinstance(value, dict) else [value]
+                found.update(text.rpartition(",")[2] for text in told if isinstance(text, str))
+    return found.issuperset(names)
 
 
 def _parts(messages: list[Any]) -> Iterator[tuple[str, list[Any], int]]:
@@ -246,8 +262,11 @@ def _convert_file(path: str, part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_bytes(encoded: str, path: str) -> bytes:
+    medium = lifted(encoded)
     head = encoded[:1024]
     try:
+        if medium is not None:
+            return medium.head()
         return base64.b64decode(head + "=" * (-len(head) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise BadRequestError(

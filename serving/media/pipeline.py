@@ -20,7 +20,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from sensorium.model_adapters.audio_model import AudioModel
+from sensorium.serving.media.budget import RequestLimits, spend
 from sensorium.serving.media.cache import SingleFlightCache
+from sensorium.serving.media.content import Content
 from sensorium.serving.media.limits import MediaLimits
 from sensorium.serving.media.measures import MediaMeasures
 from sensorium.serving.media.origin import request_mark
@@ -170,12 +172,19 @@ class MediaPipeline:
             video_seconds=settings.media_max_video_seconds,
             frames=settings.media_max_frames,
             cache_bytes=int(settings.media_cache_mb * (1 << 20)),
+            request=RequestLimits(
+                items=settings.media_max_request_items,
+                bytes=int(settings.media_max_request_mb * (1 << 20)),
+                pixels=int(settings.media_max_request_mpixels * 1_000_000),
+                seconds=settings.media_max_request_seconds,
+                tokens=settings.media_max_request_tokens,
+            ),
         )
         workers = settings.media_workers or min(8, os.cpu_count() or 1)
         options = PoolOptions(workers, waiting=settings.media_queue, seconds=settings.media_timeout)
         return cls(limits, options, exact=settings.media_exact)
 
-    async def picture(self, content: bytes, recipe: Recipe) -> PreparedPicture:
+    async def picture(self, content: Content, recipe: Recipe) -> PreparedPicture:
         """Prepare an image file.
 
         Raises MediaWorkError for one that cannot be used.
@@ -184,9 +193,11 @@ class MediaPipeline:
         def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedPicture]:
             return self._picture(digest, content, recipe)
 
-        return await self._once("image", content, recipe.key(), prepare)
+        found = await self._once("image", content, recipe.key(), prepare)
+        spend("pixels", math.prod(found.size))
+        return found
 
-    async def video(self, content: bytes, rule: FrameRule) -> PreparedVideo:
+    async def video(self, content: Content, rule: FrameRule) -> PreparedVideo:
         """Decode the frames of a video file that `rule` chooses.
 
         Raises MediaWorkError for one that cannot be used.
@@ -195,9 +206,11 @@ class MediaPipeline:
         def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedVideo]:
             return self._video(digest, content, rule)
 
-        return await self._once("video", content, f"video {rule.name}".encode(), prepare)
+        found = await self._once("video", content, f"video {rule.name}".encode(), prepare)
+        spend("pixels", math.prod(found.pixels.shape[:3]))
+        return found
 
-    async def sound(self, content: bytes, model: AudioModel | None = None) -> PreparedSound:
+    async def sound(self, content: Content, model: AudioModel | None = None) -> PreparedSound:
         """Decode a sound file at its own rate, or at `model`'s.
 
         Raises MediaWorkError for one that cannot be used, or is longer than `model` hears.
@@ -207,12 +220,14 @@ class MediaPipeline:
         def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedSound]:
             return self._sound(content, name)
 
-        return await self._once("audio", content, f"sound {name}".encode(), prepare)
+        found = await self._once("audio", content, f"sound {name}".encode(), prepare)
+        spend("seconds", len(found.samples) / found.rate)
+        return found
 
     async def _once(
         self,
         kind: str,
-        content: bytes,
+        content: Content,
         how: bytes,
         prepare: Callable[[bytes], Coroutine[Any, Any, _P]],
     ) -> _P:
@@ -232,7 +247,11 @@ class MediaPipeline:
         return cast(_P, found)  # the digest names the kind too
 
     async def _work(
-        self, kind: str, header: dict[str, Any], content: bytes, reply: Reply | None = None
+        self,
+        kind: str,
+        header: dict[str, Any],
+        content: Content,
+        reply: Reply | None = None,
     ) -> Answer:
         try:
             return await self.pool.run(request_mark(), {"kind": kind, **header}, content, reply)
@@ -240,7 +259,7 @@ class MediaPipeline:
             self.measures.failed(kind)
             raise
 
-    async def _picture(self, digest: bytes, content: bytes, recipe: Recipe) -> PreparedPicture:
+    async def _picture(self, digest: bytes, content: Content, recipe: Recipe) -> PreparedPicture:
         header: dict[str, Any] = {
             "max_pixels": self.limits.pixels,
             "exact": self.exact,
@@ -260,12 +279,12 @@ class MediaPipeline:
         drawn = tuple(answer.header["drawn"])
         return PreparedPicture(digest, (width, height), pixels, answer.header["mode"], drawn)
 
-    async def _video(self, digest: bytes, content: bytes, rule: FrameRule) -> PreparedVideo:
+    async def _video(self, digest: bytes, content: Content, rule: FrameRule) -> PreparedVideo:
         header: dict[str, Any] = {
             "max_pixels": self.limits.pixels,
             "max_seconds": self.limits.video_seconds,
             "max_frames": self.limits.frames,
-            "max_total_pixels": self.limits.video_pixels,
+            "max_total_pixels": self.limits.request.pixels,
         }
 
         def choose(question: dict[str, Any]) -> list[int]:
@@ -281,7 +300,7 @@ class MediaPipeline:
             digest, pixels, list(answer.header["valid"]), _source(answer.header["source"])
         )
 
-    async def _sound(self, content: bytes, heard_by: str) -> PreparedSound:
+    async def _sound(self, content: Content, heard_by: str) -> PreparedSound:
         header: dict[str, Any] = {"max_seconds": self.limits.seconds}
         if heard_by:
             header |= {"heard_by": heard_by}
@@ -299,7 +318,7 @@ def _source(told: dict[str, Any]) -> VideoSource:
     return VideoSource(frames, fps, duration)
 
 
-def _digest(content: bytes, how: bytes) -> bytes:
+def _digest(content: Content, how: bytes) -> bytes:
     found = hashlib.sha256(hashlib.sha256(how).digest())
     found.update(content)
     return found.digest()

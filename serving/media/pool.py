@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import mmap
 import multiprocessing
 import threading
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sensorium.serving.media.content import Content
 from sensorium.serving.media.handover import receive, receive_content
 from sensorium.serving.media.work import work
 
@@ -47,7 +47,7 @@ class Answer:
     """A worker's answer: its header, the raw bytes, and the seconds the job had waited."""
 
     header: dict[str, Any]
-    content: bytes | mmap.mmap
+    content: Content
     waited: float
 
 
@@ -55,7 +55,7 @@ class Answer:
 class _Job:
     owner: str
     header: dict[str, Any]
-    content: bytes
+    content: Content
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
     reply: Reply | None = None
@@ -150,7 +150,11 @@ class MediaPool:
             worker.start()
 
     async def run(
-        self, owner: str, header: dict[str, Any], content: bytes, reply: Reply | None = None
+        self,
+        owner: str,
+        header: dict[str, Any],
+        content: Content,
+        reply: Reply | None = None,
     ) -> Answer:
         """Have a worker do a job; `owner` is the request, among which turns are taken.
 

@@ -35,6 +35,8 @@ def test_names_are_pinned() -> None:
     text = exposition([HttpMetrics().registry]).decode()
     ours = {f.name for f in text_string_to_metric_families(text) if f.name.startswith("sensorium")}
     assert ours == {
+        "sensorium_event_loop_lag_seconds",
+        "sensorium_event_loop_lag_seconds_created",
         "sensorium_requests",
         "sensorium_request_seconds",
         "sensorium_requests_in_flight",

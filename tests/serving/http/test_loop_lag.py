@@ -1,0 +1,123 @@
+"""How long the event loop is held up, and that large pictures do not hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+from starlette.types import Receive, Scope, Send
+
+from sensorium.serving.http.app import SensoriumApp
+from sensorium.serving.http.body import replay
+from sensorium.serving.http.loop_lag import watched_loop
+from sensorium.serving.media.lifted import lifted_of
+from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+from sensorium.serving.media.pool import PoolOptions
+from sensorium.serving.testing.fake_model import FakeModel
+from tests.serving.http.conftest import server_state
+
+pytest.importorskip("torch", reason="an engine extra brings it")
+# The longest turn of the loop that is allowed; 3 ms were measured on a busy machine.
+LONGEST = 0.010
+
+
+def test_a_turn_is_told_of() -> None:
+    turns: list[float] = []
+
+    async def scene() -> None:
+        await asyncio.sleep(0.01)
+        time.sleep(0.03)  # noqa: ASYNC251 (that is what is measured)
+        await asyncio.sleep(0.01)
+
+    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append)) as runner:
+        runner.run(scene())
+    assert max(turns) >= 0.03
+
+
+class LookingModel(FakeModel):
+    """Has the request's picture prepared before it answers, as vLLM's app does."""
+
+    def __init__(self, pipeline: MediaPipeline) -> None:
+        super().__init__(media_limits={"image": 1})
+        self.pipeline = pipeline
+        self.sizes: list[tuple[int, int]] = []
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        (part,) = json.loads(message["body"])["messages"][0]["content"]
+        medium = lifted_of(part["image_url"]["url"])
+        assert medium is not None
+        content = await asyncio.to_thread(medium.content)
+        self.sizes.append((await self.pipeline.picture(content, Recipe())).size)
+        await super()._app(scope, replay(message["body"], receive), send)
+
+
+def photo(seed: int) -> bytes:
+    """A JPEG file of some 6 MB."""
+    noise = np.random.default_rng(seed).integers(0, 256, (2400, 3200, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def post(url: str, content: bytes) -> None:
+    picture = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+    parts = [{"type": "image_url", "image_url": {"url": picture}}]
+    body = {"model": "eyes", "messages": [{"role": "user", "content": parts}]}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=120)
+    assert answer.status_code == 200, answer.text
+
+
+def test_large_pictures_do_not_hold_it_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """In CPU time of the loop's thread, so that a busy machine does not fail it."""
+    turns: list[float] = []
+    pipeline = MediaPipeline(options=PoolOptions(workers=2, seconds=60))
+    pipeline.start()
+    model = LookingModel(pipeline)
+    state = server_state(eyes=model)
+    state.media = pipeline
+    config = uvicorn.Config(SensoriumApp(state), port=0, lifespan="off", log_level="error")
+    server = uvicorn.Server(config)
+
+    def serve() -> None:
+        # The clock of CPU time is that of the thread which makes the loop.
+        with asyncio.Runner(
+            loop_factory=lambda: watched_loop(turns.append, time.thread_time)
+        ) as runner:
+            runner.run(server.serve())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        photos = [photo(seed) for seed in range(4)]
+        post(url, photos[0])
+        turns.clear()
+        senders = [threading.Thread(target=post, args=(url, photo)) for photo in photos * 2]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+    finally:
+        server.should_exit = True
+        thread.join()
+        pipeline.close()
+    assert model.sizes == [(3200, 2400)] * 9
+    longest = max(turns, default=0.0)
+    with capsys.disabled():
+        size = len(photos[0]) / 1e6
+        print(
+            f"\n8 pictures of {size:.1f} MB: longest turn of the loop {1000 * longest:.1f} ms CPU"
+        )
+    assert longest < LONGEST
