@@ -5,6 +5,7 @@ There are no weights: the tests draw them where vLLM would (`load_format="dummy"
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,64 @@ def qwen2_vl(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def qwen2_5_vl(folder: Path) -> None:
+    """Qwen2.5-VL."""
+    from transformers import Qwen2_5_VLConfig
+
+    qwen2_vl(folder)  # the processor, the tokenizer and the special tokens are the same
+    before = json.loads((folder / "config.json").read_text())
+    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
+    Qwen2_5_VLConfig(
+        text_config={
+            **before["text_config"],
+            "model_type": "qwen2_5_vl_text",
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 48,
+            "out_hidden_size": 128,
+            "intermediate_size": 96,
+            "num_heads": 2,
+            "patch_size": 14,
+            "window_size": 56,
+            "fullatt_block_indexes": [1],
+        },
+        **{name: before[name] for name in names},
+        architectures=["Qwen2_5_VLForConditionalGeneration"],
+    ).save_pretrained(folder)
+
+
+def mistral3(folder: Path) -> None:
+    """Mistral-3 in Hugging Face's layout."""
+    from transformers import (
+        Mistral3Config,
+        MistralConfig,
+        PixtralImageProcessor,
+        PixtralProcessor,
+        PixtralVisionConfig,
+    )
+
+    names = ["[IMG]", "[IMG_BREAK]", "[IMG_END]"]
+    tokenizer = _tokenizer(folder, names, "[IMG]")
+    [image] = _ids(tokenizer, "[IMG]")
+    Mistral3Config(
+        text_config=MistralConfig(**TEXT, head_dim=32),
+        vision_config=PixtralVisionConfig(**VISION, head_dim=24),
+        image_token_index=image,
+        spatial_merge_size=2,
+        vision_feature_layer=-1,
+        multimodal_projector_bias=False,
+        architectures=["Mistral3ForConditionalGeneration"],
+    ).save_pretrained(folder)
+    PixtralProcessor(
+        PixtralImageProcessor(size={"longest_edge": 112}, patch_size={"height": 28, "width": 28}),
+        tokenizer,
+        patch_size=14,
+        spatial_merge_size=2,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
 def gemma3(folder: Path) -> None:
     """Gemma-3."""
     from transformers import AutoTokenizer, Gemma3Config, Gemma3ImageProcessor, Gemma3Processor
@@ -237,6 +296,8 @@ NATIVE: dict[str, Callable[[Path], None]] = {
     "llava_next": llava_next,
     "idefics3": idefics3,
     "qwen2_vl": qwen2_vl,
+    "qwen2_5_vl": qwen2_5_vl,
+    "mistral3": mistral3,
     "gemma3": gemma3,
     "qwen2_audio": qwen2_audio,
 }

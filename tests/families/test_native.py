@@ -11,6 +11,7 @@ import torch
 
 from sensorium.kernels import runtime
 from sensorium.kernels.accuracy import TOLERANCE, relative_error
+from sensorium.kernels.fold import unfold_to_squares
 from tests.families.native_checkpoints import NATIVE
 from tests.families.served import Answer, Served
 from tests.families.tiny import draw
@@ -23,6 +24,8 @@ OPERATORS = {
     "llava_next": {"pack_rows", "embed_merge"},
     "idefics3": {"pack_rows", "embed_merge"},
     "qwen2_vl": {"gather_norm", "embed_merge"},
+    "qwen2_5_vl": {"gather_norm", "embed_merge"},
+    "mistral3": {"gather_norm", "embed_merge"},
     "gemma3": {"gather_norm"},
     "qwen2_audio": {"gather_norm", "embed_merge"},
 }
@@ -93,9 +96,27 @@ def switch(model: Any) -> list[tuple[Any, type]]:
         ours = type(module)
         if ours.__module__.startswith("sensorium."):
             theirs = next(base for base in ours.__mro__ if base.__module__.startswith("vllm."))
+            if hasattr(module, "reorder"):
+                published_order(module)
             module.__class__ = theirs
             changed.append((module, ours))
     return changed
+
+
+def switch_back(changed: list[tuple[Any, type]]) -> None:
+    for module, kind in changed:
+        module.__class__ = kind
+        if hasattr(module, "reorder"):
+            module.reorder()
+
+
+def published_order(module: Any) -> None:
+    """Undo what our class did to a weight when it was loaded."""
+    weight = module.patch_merger.merging_layer.weight
+    columns = torch.arange(weight.shape[1]).float().view(1, -1)
+    order = unfold_to_squares(columns, module.patch_merger.spatial_merge_size)[0].long()
+    ours = weight.data.clone()
+    weight.data[:, order] = ours
 
 
 def forget(served: Served) -> None:
@@ -122,8 +143,7 @@ def test_answers_are_those_of_vllm(served: Served, family: str) -> None:
         theirs = answers(served, family)
         assert runtime.calls() == between
     finally:
-        for module, kind in changed:
-            module.__class__ = kind
+        switch_back(changed)
     # Media and texts must matter, or equality would say nothing.
     firsts = [max(answer.top[0].values()) for answer in ours]
     assert min(abs(a - b) for a, b in combinations(firsts, 2)) > 10 * CLOSE
@@ -159,8 +179,7 @@ def test_features_are_those_of_vllm(served: Served, family: str) -> None:
                 ours = list(model.embed_multimodal(**inputs))
                 changed = switch(model)
                 theirs = list(model.embed_multimodal(**inputs))
-                for module, kind in changed:
-                    module.__class__ = kind
+                switch_back(changed)
                 pairs = zip(ours, theirs, strict=True)
                 worst = max(worst, *(relative_error(a, b.double()) for a, b in pairs))
         return worst

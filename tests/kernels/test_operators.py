@@ -22,7 +22,7 @@ from sensorium.kernels.pack_project import (
     plan_packing,
     tiled_rows,
 )
-from sensorium.kernels.plans import all_rows, squares, valid_frames
+from sensorium.kernels.plans import all_rows, grids, padded_squares, runs, squares, valid_frames
 
 CPU = torch.device("cpu")
 INDEX = torch.tensor([[0, 3], [-1, 2]], dtype=torch.int32)
@@ -120,6 +120,21 @@ class TestPlans:
 
     def test_squares_go_row_by_row(self) -> None:
         assert squares(1, 2, 4, 2, 1, CPU).tolist() == [[1, 2, 5, 6], [3, 4, 7, 8]]
+
+    def test_rows_that_a_square_lacks_are_absent(self) -> None:
+        assert padded_squares(1, 3, 2, 2, CPU).tolist() == [[0, 1, 2, 3], [4, 5, -1, -1]]
+        assert padded_squares(2, 2, 2, 2, CPU).tolist() == squares(2, 2, 2, 2, 0, CPU).tolist()
+
+    def test_images_of_several_sizes_follow_one_another(self) -> None:
+        index = grids(((2, 2), (2, 5), (4, 2)), 2, CPU).tolist()
+        assert index[:3] == [[0, 1, 2, 3], [4, 5, 9, 10], [6, 7, 11, 12]]  # 8 and 13 are left over
+        assert index[3:] == [[14, 15, 16, 17], [18, 19, 20, 21]]
+        assert grids((), 2, CPU).shape == (0, 4)
+
+    def test_runs(self) -> None:
+        assert runs(4, 2, CPU).tolist() == [[0, 1], [2, 3]]
+        with pytest.raises(ValueError, match="5 rows are no runs of 2"):
+            runs(5, 2, CPU)
 
     def test_a_grid_that_has_no_such_squares_is_refused(self) -> None:
         with pytest.raises(ValueError, match="5x4 has no squares of 2x2"):

@@ -17,6 +17,9 @@ ARCHITECTURES = {
     "Idefics3ForConditionalGeneration": f"{_HERE}.idefics3:Idefics3",
     "SmolVLMForConditionalGeneration": f"{_HERE}.idefics3:SmolVLM",
     "Qwen2VLForConditionalGeneration": f"{_HERE}.qwen2_vl:Qwen2VL",
+    "Qwen2_5_VLForConditionalGeneration": f"{_HERE}.qwen2_5_vl:Qwen2_5VL",
+    "Mistral3ForConditionalGeneration": f"{_HERE}.mistral3:Mistral3",
+    "DeepseekVLV2ForCausalLM": f"{_HERE}.deepseek_vl2:DeepseekVL2",
     "Qwen2AudioForConditionalGeneration": f"{_HERE}.qwen2_audio:Qwen2Audio",
     "Gemma3ForConditionalGeneration": f"{_HERE}.gemma3:Gemma3",
 }

@@ -13,6 +13,7 @@ from vllm.model_executor.models.qwen2_vl import (
 )
 
 from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.plans import runs
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
 
 __all__ = ["GatheringMerger", "Qwen2VL"]
@@ -25,7 +26,7 @@ class GatheringMerger(Qwen2VisionPatchMerger):
         """`[tokens, hidden]` from `[patches, 1, width]`."""
         rows = rows_of(x)
         joined = self.hidden_size // rows.shape[1]
-        index = torch.arange(len(rows), dtype=torch.int32, device=rows.device).view(-1, joined)
+        index = runs(len(rows), joined, rows.device)
         norm = self.ln_q
         tokens = gather_norm(
             rows, index, norm.weight, norm.bias, norm="layer", eps=norm.eps, each=True
