@@ -93,7 +93,8 @@ class _OpaqueImages(MultiModalDataParser):
 
 
 def _opaque(item: Any) -> Any:
-    if isinstance(item, MediaWithBytes) and isinstance(item.media, PreparedImage):
+    # vLLM takes an image out of its wrapper before it parses the request's items anew.
+    if isinstance(item.media if isinstance(item, MediaWithBytes) else item, PreparedImage):
         return item
     if isinstance(item, MediaWithBytes) and isinstance(item.media, Image.Image):
         settings = {**(item.io_config or {}), "image_mode": "opaque RGB"}

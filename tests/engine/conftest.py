@@ -1,33 +1,57 @@
-"""One real server for the whole tier: the embedded models and a tiny random Whisper."""
+"""One real server for the whole tier: the embedded models, tiny Whispers, a tiny Video-LLaVA."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
+import yaml
 
 from sensorium.model_adapters import catalogue
+from tests.families.checkpoints import BUILDERS
 from tests.kit.live_server import LiveServer
 from tests.kit.tiny_whisper import write_tiny_whisper
+
+COMPOSED = "video-llava"
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """Serves `demo`, two tiny Whispers and, where it has been pulled, `whisper-base`."""
+    """Serves `demo`, tiny checkpoints and, where it has been pulled, `whisper-base`."""
     folder = tmp_path_factory.mktemp("server")
     english = write_tiny_whisper(folder / "tiny-english", english=True, mels=128)
-    models = ["demo", f"tiny-whisper={write_tiny_whisper(folder / 'tiny-whisper')}"]
-    models.append(f"tiny-english={english}")
+    models: dict[str, Any] = {
+        "demo": "demo",
+        "tiny-whisper": str(write_tiny_whisper(folder / "tiny-whisper")),
+        "tiny-english": str(english),
+        COMPOSED: {"model": str(_composed(folder / COMPOSED)), "dtype": "float32"},
+    }
     if catalogue.KNOWN["whisper-base"].installed():
-        models.append("whisper-base")
+        models["whisper-base"] = "whisper-base"
+    config = folder / "server.yaml"
+    config.write_text(yaml.safe_dump({"models": models}, sort_keys=False))
     media = folder / "media"
     media.mkdir()
-    options = ["--media-root", str(media), "--allow-private-media"]
-    with LiveServer([*models, *options], folder / "server.log") as live:
+    options = ["--media-root", str(media), "--allow-private-media", "--config", str(config)]
+    with LiveServer(options, folder / "server.log") as live:
         live.wait_ready()
         yield live
+
+
+def _composed(folder: Path) -> Path:
+    """Video-LLaVA without its towers, which lie beside it under their published names."""
+    import torch
+
+    folder.mkdir()
+    BUILDERS[COMPOSED](folder)
+    for file in folder.glob("pytorch_model-*.bin"):
+        state = torch.load(file, weights_only=True)
+        kept = {name: value for name, value in state.items() if "_tower." not in name}
+        torch.save(kept, file)
+    return folder
 
 
 @pytest.fixture(scope="session")
