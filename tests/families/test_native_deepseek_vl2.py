@@ -69,6 +69,7 @@ def test_columns_are_put_into_order_when_weights_load(monkeypatch: pytest.Monkey
         made, projector = model.__new__(model), kind.__new__(kind)
         for module in (made, projector):
             torch.nn.Module.__init__(module)
+        made.register_parameter("weight", torch.nn.Parameter(torch.zeros(1)))
         setattr(made, place, projector)
         assert made.load_weights([]) == {"loaded"}
         assert reordered == [projector]
