@@ -128,13 +128,18 @@ def test_values_of_unknown_options_are_not_taken_for_models() -> None:
 
 
 def test_folders_reach_the_engine_as_variables() -> None:
-    settings = load(vision_tower=["/a", "eyes=/b"], environment={"SENSORIUM_BASE_MODEL": "x=/c,/d"})
+    settings = load(
+        vision_tower=["/a", "eyes=/b"],
+        family=["eyes=slowfast-llava"],
+        environment={"SENSORIUM_BASE_MODEL": "x=/c,/d"},
+    )
     assert settings.vision_tower == ("/a", "eyes=/b")
     assert settings.base_model == ("x=/c", "/d")
     environment: dict[str, str] = {"SENSORIUM_BASE_MODEL": "kept"}
     hand_down(replace(settings, base_model=()), environment)
     assert environment == {
         "SENSORIUM_BASE_MODEL": "kept",
+        "SENSORIUM_FAMILY": "eyes=slowfast-llava",
         "SENSORIUM_VISION_TOWER": "/a,eyes=/b",
         "SENSORIUM_PROJECTION_KERNELS": "auto",
     }
