@@ -30,6 +30,95 @@ AUDIO_MODELS = (
             "vllm-project/vllm#9248",
         ),
     ),
+    AudioModel(
+        name="ultravox",
+        title="Ultravox",
+        checkpoints=(
+            "fixie-ai/ultravox-v0_4_1-llama-3_1-{8b,70b}",
+            "fixie-ai/ultravox-v0_5-llama-3_{2-1b,1-8b,3-70b}",
+        ),
+        architectures=("UltravoxModel",),
+        placeholder="<|audio|>",
+        tokens_per_second=6.25,
+        window=30,
+        limits=(
+            "the processor is ours: no remote code, and Whisper's own processor is not fetched; "
+            "towers other than Whisper are not served; a sound is heard the same whatever stands "
+            "beside it, which in stock vLLM it is not; `audio_latency_block_size` is not applied"
+        ),
+        proof=_PROOF,
+        sources=(
+            "fixie-ai/ultravox, ultravox/model/ultravox_processing.py and ultravox_model.py",
+            "vllm-project/vllm, model_executor/models/ultravox.py",
+        ),
+    ),
+    AudioModel(
+        name="voxtral",
+        title="Voxtral",
+        checkpoints=("mistralai/Voxtral-Mini-3B-2507", "mistralai/Voxtral-Small-24B-2507"),
+        architectures=("VoxtralForConditionalGeneration",),
+        placeholder="[BEGIN_AUDIO][AUDIO]",
+        tokens_per_second=12.5,
+        window=30,
+        sounds=5,
+        generation={"temperature": 0.2, "top_p": 0.95},
+        limits=(
+            "Mistral's layout (`params.json`, `consolidated.safetensors`, `tekken.json`); a sound "
+            "is filled with silence to a multiple of 30 s, so a short one takes 375 tokens; the "
+            "authors say up to 40 minutes in a context of 32k"
+        ),
+        proof=_PROOF,
+        sources=(
+            "mistralai/Voxtral-Mini-3B-2507, README.md",
+            "mistralai/mistral-common, tokens/tokenizers/audio.py",
+            "vllm-project/vllm, model_executor/models/voxtral.py",
+        ),
+    ),
+    AudioModel(
+        name="qwen2.5-omni",
+        title="Qwen2.5-Omni's thinker",
+        checkpoints=("Qwen/Qwen2.5-Omni-7B", "Qwen/Qwen2.5-Omni-3B"),
+        architectures=("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration"),
+        modalities=("text", "image", "video", "audio"),
+        placeholder="<|audio_bos|><|AUDIO|><|audio_eos|>",
+        tokens_per_second=25,
+        window=2,
+        limits=(
+            "answers are texts: the talker is not loaded; transformers' processor cuts a sound at "
+            "300 s, here it is heard to its end; one that takes more tokens than "
+            "`--max-num-batched-tokens` is refused"
+        ),
+        proof=_PROOF,
+        sources=(
+            "huggingface/transformers, models/qwen2_5_omni/processing_qwen2_5_omni.py",
+            "vllm-project/vllm, model_executor/models/qwen2_5_omni_thinker.py",
+        ),
+    ),
+    AudioModel(
+        name="qwen3-omni",
+        title="Qwen3-Omni's thinker",
+        checkpoints=(
+            "Qwen/Qwen3-Omni-30B-A3B-Instruct",
+            "Qwen/Qwen3-Omni-30B-A3B-Thinking",
+            "Qwen/Qwen3-Omni-30B-A3B-Captioner",
+        ),
+        architectures=("Qwen3OmniMoeForConditionalGeneration",),
+        modalities=("text", "image", "video", "audio"),
+        placeholder="<|audio_start|><|audio_pad|><|audio_end|>",
+        tokens_per_second=13,
+        window=8,
+        limits=(
+            "answers are texts: the talker is not loaded; one sound that takes more tokens than "
+            "`--max-num-batched-tokens` is refused; a sound is filled with silence to a whole "
+            "hundredth of a second, of which transformers drops an incomplete last one where a "
+            "sound stands alone; the model `demo` is of this architecture"
+        ),
+        proof=_PROOF,
+        sources=(
+            "huggingface/transformers, models/qwen3_omni_moe/processing_qwen3_omni_moe.py",
+            "vllm-project/vllm, model_executor/models/qwen3_omni_moe_thinker.py",
+        ),
+    ),
 )
 
 

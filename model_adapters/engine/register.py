@@ -47,6 +47,8 @@ def register() -> None:
     ):
         ModelRegistry.register_model(name, f"{package}.{model}")
     _replace_native(ModelRegistry)
+    # Not by `register`, which warns of what is meant.
+    RENDERER_REGISTRY.renderers["mistral"] = (f"{package}.mistral_renderer", "MistralRenderer")
     modes = {"sensorium": "ComposedTokenizer", "sensorium-text": "TextTokenizer"}
     # vLLM hands a tokenizer no overrides of the config: the mode says which family was chosen.
     modes |= {f"sensorium:{family.name}": f"Tokenizer_{family.name}" for family in families()}

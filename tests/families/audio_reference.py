@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["RATE", "AudioReference", "Sound"]
+__all__ = ["RATE", "AudioReference", "Sound", "VoxtralReference", "wav"]
 
 Sound = npt.NDArray[np.float32]
 RATE = 16_000
 
 
 class AudioReference:
-    """A checkpoint read by transformers: its processor and its class `kind`."""
+    """A checkpoint read by transformers: its processor and its class `kind`.
 
-    def __init__(self, folder: Path, kind: str, **options: Any) -> None:
+    A sound is filled with silence to a `multiple` of samples, where vLLM does so.
+    """
+
+    def __init__(self, folder: Path, kind: str, multiple: int = 1) -> None:
         import transformers
 
         self.processor = transformers.AutoProcessor.from_pretrained(folder)
@@ -27,7 +32,7 @@ class AudioReference:
             folder, dtype=torch.float32, attn_implementation="eager"
         )
         self.model.eval()
-        self.options = options
+        self.multiple = multiple
 
     def inputs(self, text: str, sounds: Sequence[Sound]) -> Any:
         """The model's inputs for one user turn: the sounds, then the text."""
@@ -36,10 +41,9 @@ class AudioReference:
         prompt = self.processor.apply_chat_template(
             [turn], tokenize=False, add_generation_prompt=True
         )
-        options = {**self.options, "sampling_rate": RATE} if sounds else {}
-        return self.processor(
-            text=[prompt], audio=[*sounds] or None, return_tensors="pt", **options
-        )
+        options = {"sampling_rate": RATE} if sounds else {}
+        sounds = [np.pad(samples, (0, -len(samples) % self.multiple)) for samples in sounds]
+        return self.processor(text=[prompt], audio=sounds or None, return_tensors="pt", **options)
 
     def answer(
         self, text: str, sounds: Sequence[Sound], tokens: int = 16
@@ -57,3 +61,41 @@ class AudioReference:
         prompt = inputs["input_ids"][0].tolist()
         rows = torch.stack(out.logits, dim=1)[0].float().log_softmax(-1)
         return prompt, out.sequences[0, len(prompt) :].tolist(), rows
+
+
+class VoxtralReference(AudioReference):
+    """transformers' Voxtral, with mistral-common's tokenizer as in the checkpoint."""
+
+    def __init__(self, folder: Path) -> None:
+        import transformers
+        from transformers.tokenization_mistral_common import MistralCommonBackend
+
+        theirs = folder / "transformers"
+        config = transformers.VoxtralConfig.from_pretrained(theirs)
+        config._attn_implementation = "eager"
+        self.model = transformers.VoxtralForConditionalGeneration(config).eval()
+        self.model.load_state_dict(torch.load(theirs / "state.pt", weights_only=True))
+        self.model.generation_config.eos_token_id = 2
+        self.model.generation_config.pad_token_id = 11
+        self.processor = transformers.VoxtralProcessor(
+            transformers.WhisperFeatureExtractor(feature_size=128),
+            MistralCommonBackend.from_pretrained(folder),
+        )
+
+    def inputs(self, text: str, sounds: Sequence[Sound]) -> Any:
+        """The model's inputs for one user turn: the sounds, then the text."""
+        parts = [
+            {"type": "audio", "base64": base64.b64encode(wav(samples)).decode()}
+            for samples in sounds
+        ]
+        turn = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
+        return self.processor.apply_chat_template([turn], tokenize=True, return_dict=True)
+
+
+def wav(samples: Sound) -> bytes:
+    """A WAV file with these very samples."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, RATE, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()

@@ -1,10 +1,9 @@
-"""Audio models of vLLM's own classes: tokens and log-probabilities are those of transformers."""
+"""Audio models of vLLM's own classes: tokens and log-probabilities are the reference's."""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -15,25 +14,38 @@ import pytest
 
 from sensorium.model_adapters.audio_models import audio_model
 from tests.families.audio_checkpoints import BUILDERS
-from tests.families.audio_reference import RATE, AudioReference, Sound
+from tests.families.audio_reference import RATE, AudioReference, Sound, VoxtralReference, wav
 from tests.families.parity import TOLERANCE
 from tests.families.served import Answer, Served
 from tests.families.tiny import draw
+from tests.families.ultravox_reference import UltravoxReference
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
 
 
+Reference = AudioReference | UltravoxReference
+
+
 @dataclass(frozen=True)
 class Proof:
-    """How one model is proven: transformers' class, and what engine and processor are told."""
+    """How one model is proven: what reads its checkpoint, and what the engine is told."""
 
-    kind: str
+    read: Callable[[Path], Reference]
     options: dict[str, Any] = field(default_factory=dict)
-    processor: dict[str, Any] = field(default_factory=dict)
 
 
+def transformers_class(kind: str, multiple: int = 1) -> Callable[[Path], AudioReference]:
+    """The reference that is a class of transformers."""
+    return lambda folder: AudioReference(folder, kind, multiple)
+
+
+MISTRAL = {"tokenizer_mode": "mistral", "config_format": "mistral", "load_format": "mistral"}
 PROOFS = {
-    "qwen2-audio": Proof("Qwen2AudioForConditionalGeneration"),
+    "qwen2-audio": Proof(transformers_class("Qwen2AudioForConditionalGeneration")),
+    "voxtral": Proof(VoxtralReference, {"limit_mm_per_prompt": {"audio": 3}, **MISTRAL}),
+    "ultravox": Proof(UltravoxReference, {"limit_mm_per_prompt": {"audio": 3}}),
+    "qwen2.5-omni": Proof(transformers_class("Qwen2_5OmniThinkerForConditionalGeneration")),
+    "qwen3-omni": Proof(transformers_class("Qwen3OmniMoeThinkerForConditionalGeneration", 160)),
 }
 
 
@@ -58,11 +70,7 @@ CASES: dict[str, tuple[str, tuple[Sound, ...]]] = {
 
 def url(samples: Sound) -> str:
     """A WAV file with these very samples."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, RATE, format="WAV", subtype="FLOAT")
-    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:audio/wav;base64," + base64.b64encode(wav(samples)).decode()
 
 
 def question(text: str, sounds: Sequence[Sound]) -> list[dict[str, Any]]:
@@ -73,10 +81,19 @@ def question(text: str, sounds: Sequence[Sound]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
 
 
-class Subject:
-    """A checkpoint, served and read by transformers."""
+def apartness(one: Answer, other: Answer) -> float:
+    """How much the first tokens' likeliest candidates differ."""
+    first, second = one.top[0], other.top[0]
+    both = first.keys() & second.keys()
+    return max((abs(first[token] - second[token]) for token in both), default=np.inf)
 
-    def __init__(self, name: str, served: Served, reference: AudioReference) -> None:
+
+class Subject:
+    """A checkpoint, served and read by its reference."""
+
+    def __init__(
+        self, name: str, served: Served, reference: AudioReference | UltravoxReference
+    ) -> None:
         self.name = name
         self.served = served
         self.reference = reference
@@ -104,13 +121,17 @@ def subject(
     folder: Path = tmp_path_factory.mktemp("audio") / name
     BUILDERS[name](folder)
     proof = PROOFS[name]
-    options = {"limit_mm_per_prompt": {"audio": 3}, "max_model_len": 2048, **proof.options}
+    options = {
+        "limit_mm_per_prompt": {"audio": 3, "image": 1, "video": 1},
+        "max_model_len": 2048,
+        **proof.options,
+    }
     served = Served(folder, **options)
-    yield Subject(name, served, AudioReference(folder, proof.kind, **proof.processor))
+    yield Subject(name, served, proof.read(folder))
     served.close()
 
 
-def test_equals_transformers(subject: Subject) -> None:
+def test_equals_the_reference(subject: Subject) -> None:
     cases = {
         name: case
         for name, case in CASES.items()
@@ -118,8 +139,8 @@ def test_equals_transformers(subject: Subject) -> None:
     }
     answers = subject.served.chat(*(question(*case) for case in cases.values()))
     # Sounds and texts must matter, or equality would say nothing.
-    firsts = [max(answer.top[0].values()) for answer in answers]
-    assert min(abs(a - b) for a, b in combinations(firsts, 2)) > 10 * TOLERANCE
+    apart = [apartness(one, other) for one, other in combinations(answers, 2)]
+    assert min(apart) > 10 * TOLERANCE, apart
     worst = {
         name: subject.compare(*case, answer)
         for (name, case), answer in zip(cases.items(), answers, strict=True)
@@ -136,7 +157,7 @@ def test_the_longest_sound_is_heard_to_its_end(subject: Subject) -> None:
         question("What is this?", [longest]), question("What is this?", [changed])
     )
     assert subject.compare("What is this?", [longest], answer) < TOLERANCE
-    assert abs(max(answer.top[0].values()) - max(other.top[0].values())) > 10 * TOLERANCE
+    assert apartness(answer, other) > 10 * TOLERANCE
 
 
 def test_a_longer_one_is_refused_by_its_length(subject: Subject) -> None:

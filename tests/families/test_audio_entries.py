@@ -28,8 +28,10 @@ class TestEveryEntry:
         else:
             assert model.needs  # what keeps it from being proven here
 
-    def test_vllm_is_told_of_it(self, model: AudioModel) -> None:
-        """A class of ours stands in for each architecture, and keeps sounds to the entry."""
+    def test_a_limit_is_enforced(self, model: AudioModel) -> None:
+        """A class of ours stands in for vLLM's, and keeps sounds to the entry."""
+        if model.seconds is None:
+            return
         places = ROOT / "model_adapters" / "engine" / "native"
         written = [path.read_text(encoding="utf-8") for path in places.glob("*.py")]
         assert any(f'@hears("{model.name}")' in text for text in written)

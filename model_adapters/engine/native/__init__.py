@@ -21,5 +21,6 @@ ARCHITECTURES = {
     "Mistral3ForConditionalGeneration": f"{_HERE}.mistral3:Mistral3",
     "DeepseekVLV2ForCausalLM": f"{_HERE}.deepseek_vl2:DeepseekVL2",
     "Qwen2AudioForConditionalGeneration": f"{_HERE}.qwen2_audio:Qwen2Audio",
+    "UltravoxModel": f"{_HERE}.ultravox:Ultravox",
     "Gemma3ForConditionalGeneration": f"{_HERE}.gemma3:Gemma3",
 }

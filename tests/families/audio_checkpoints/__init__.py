@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.families.audio_checkpoints import qwen2_audio
+from tests.families.audio_checkpoints import omni, qwen2_audio, ultravox, voxtral
 
 __all__ = ["BUILDERS"]
 
 # By the name of the model's entry; a builder fills a folder that does not exist yet.
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "qwen2-audio": qwen2_audio.build,
+    "ultravox": ultravox.build,
+    "voxtral": voxtral.build,
+    "qwen2.5-omni": omni.qwen2_5_omni,
+    "qwen3-omni": omni.qwen3_omni,
 }
