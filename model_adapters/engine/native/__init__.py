@@ -1,5 +1,7 @@
 """Families that vLLM itself has, with their features gathered and merged by our operators.
 
+Those of audio models beside Qwen2-Audio keep vLLM's computation; they mend what comes before it.
+
 A class here is vLLM's own with a method or two in the place of vLLM's; parameters, names and
 loading stay as they are. Architectures are replaced by name, so that nothing is imported before a
 model asks for it.
@@ -21,6 +23,8 @@ ARCHITECTURES = {
     "Mistral3ForConditionalGeneration": f"{_HERE}.mistral3:Mistral3",
     "DeepseekVLV2ForCausalLM": f"{_HERE}.deepseek_vl2:DeepseekVL2",
     "Qwen2AudioForConditionalGeneration": f"{_HERE}.qwen2_audio:Qwen2Audio",
+    "Gemma3nForConditionalGeneration": f"{_HERE}.gemma3n:Gemma3n",
+    "GraniteSpeechForConditionalGeneration": f"{_HERE}.granite_speech:GraniteSpeech",
     "UltravoxModel": f"{_HERE}.ultravox:Ultravox",
     "Gemma3ForConditionalGeneration": f"{_HERE}.gemma3:Gemma3",
 }

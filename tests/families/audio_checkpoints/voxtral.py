@@ -71,6 +71,7 @@ def build(folder: Path) -> None:
         text_config={"model_type": "llama", **TEXT, "head_dim": 32, "rms_norm_eps": 1e-5},
         audio_token_id=24,
         projector_hidden_act="gelu",
+        tie_word_embeddings=False,
     )
     model = VoxtralForConditionalGeneration(config)
     state = draw_weights(model, 61)
@@ -127,7 +128,7 @@ def _params() -> dict[str, Any]:
         "n_heads": TEXT["num_attention_heads"],
         "n_kv_heads": TEXT["num_key_value_heads"],
         "vocab_size": TEXT["vocab_size"],
-        "rope_theta": 10_000.0,
+        "rope_theta": 100_000_000.0,
         "norm_eps": 1e-5,
         "max_position_embeddings": TEXT["max_position_embeddings"],
         "max_seq_len": TEXT["max_position_embeddings"],
