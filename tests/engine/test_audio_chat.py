@@ -1,4 +1,4 @@
-"""Chats with an audio model of vLLM's over HTTP: every rate is taken, too long a sound refused."""
+"""Chats with an audio model of vLLM's over HTTP: sounds of every rate and of many channels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def chat(server: LiveServer, *sounds: str, url: bool = False) -> httpx.Response:
             parts.append({"type": "input_audio", "input_audio": {"data": data, "format": "wav"}})
     parts.append({"type": "text", "text": "What is this?"})
     body = {
-        "model": "tiny-audio",
+        "model": "demo",
         "messages": [{"role": "user", "content": parts}],
         "max_completion_tokens": 4,
         "temperature": 0,
@@ -51,18 +51,9 @@ def audio_tokens(answer: httpx.Response) -> int:
 
 
 def test_rates_channels_and_kinds_of_parts(server: LiveServer) -> None:
-    """Two seconds are 50 tokens, however they come."""
-    assert audio_tokens(chat(server, wav(2))) == 50
-    assert audio_tokens(chat(server, wav(2, 44_100, channels=2))) == 50
-    assert audio_tokens(chat(server, wav(2, 8_000), url=True)) == 50
-    assert audio_tokens(chat(server, wav(2), wav(1, 48_000, channels=6))) == 75
+    """A second is 13 tokens of `demo`, a Qwen3-Omni, however it comes."""
+    assert audio_tokens(chat(server, wav(2))) == 26
+    assert audio_tokens(chat(server, wav(2, 44_100, channels=2))) == 26
+    assert audio_tokens(chat(server, wav(2, 8_000), url=True)) == 26
+    assert audio_tokens(chat(server, wav(2), wav(1, 48_000, channels=6))) == 39
     assert audio_tokens(chat(server)) == 0
-
-
-def test_a_sound_is_never_cut(server: LiveServer) -> None:
-    assert audio_tokens(chat(server, wav(30, 8_000))) == 750
-    answer = chat(server, wav(2), wav(30.5, 44_100))
-    assert answer.status_code == 400
-    error = answer.json()["error"]
-    assert error["param"] == "messages.0.content.1.input_audio.data"
-    assert "30.50 s of sound; Qwen2-Audio hears at most 30 s" in error["message"]

@@ -168,3 +168,29 @@ def test_a_longer_one_is_refused_by_its_length(subject: Subject) -> None:
     short, longer = sound(1, 7), np.append(sound(subject.model.seconds, 8), np.float32(0.1))
     with pytest.raises(VLLMValidationError, match=r"Sound 2 .* 30\.00 s .* at most 30 s"):
         subject.served.chat(question("What is this?", [short, longer]))
+
+
+async def test_the_media_path_says_which_part_is_too_long() -> None:
+    from sensorium.serving.engine.connector import MediaError, SensoriumMediaConnector
+    from sensorium.serving.media.origin import FIELD_OF_URL
+    from sensorium.serving.media.pipeline import MediaPipeline
+    from sensorium.serving.media.pool import PoolOptions
+
+    address = url(sound(30.5, 9))
+    pipeline = MediaPipeline(options=PoolOptions(1))
+    pipeline.start()
+    connector = SensoriumMediaConnector(media_io_kwargs={"audio": {"heard_by": "qwen2-audio"}})
+    field = FIELD_OF_URL.set({address: "messages.0.content.1.audio_url.url"})
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SensoriumMediaConnector, "pipeline", pipeline)
+            with pytest.raises(
+                MediaError, match=r"30\.50 s .* Qwen2-Audio hears at most 30 s"
+            ) as said:
+                await connector.fetch_audio_async(address)
+            samples, rate = await connector.fetch_audio_async(url(sound(1, 9)))
+    finally:
+        FIELD_OF_URL.reset(field)
+        pipeline.close()
+    assert said.value.parameter == "messages.0.content.1.audio_url.url"
+    assert (len(samples), rate) == (RATE, RATE)
