@@ -65,7 +65,7 @@ def test_columns_are_put_into_order_when_weights_load(monkeypatch: pytest.Monkey
     ):
         reordered: list[object] = []
         monkeypatch.setattr(theirs, "load_weights", lambda self, weights: {"loaded"})
-        monkeypatch.setattr(kind, "reorder", reordered.append)
+        monkeypatch.setattr(kind, "reorder", lambda self, seen=reordered: seen.append(self))
         made, projector = model.__new__(model), kind.__new__(kind)
         for module in (made, projector):
             torch.nn.Module.__init__(module)
