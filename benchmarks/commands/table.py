@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "offline": "measure an engine's throughput without HTTP",
     "media": "measure what it costs to turn pictures into what a model takes",
     "startup": "measure how long a server takes to be ready, and its memory",
+    "soak": "load a server with mixed media for long: does its memory stay flat?",
     "overhead": "measure what this tool itself adds, against a fake server",
 }
 

@@ -22,7 +22,7 @@ from sensorium.serving.media.content import Content, joined
 
 __all__ = ["FetchPolicy", "MediaFetchError", "fetch", "resolve"]
 
-_MUCH = 1 << 20
+_MUCH, _PIECE, _TURNS = 1 << 20, 1 << 16, 64
 _Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -122,16 +122,25 @@ async def _read(response: httpx.Response, limit: int) -> Content:
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise MediaFetchError(f"{int(declared):,} bytes; at most {limit:,} are fetched")
-    chunks: list[bytes] = []
-    size = 0
+    pieces: list[bytes] = []
+    piece = bytearray()
+    size = turns = 0
     # Raw: what a server compresses unasked is not unpacked, so it cannot grow here.
     async for chunk in response.aiter_raw():
         size += len(chunk)
         if size > limit:
             raise MediaFetchError(f"more than {limit:,} bytes; at most that many are fetched")
         spend("bytes", len(chunk))
-        chunks.append(chunk)
-    return await asyncio.to_thread(joined, chunks, size) if size > _MUCH else b"".join(chunks)
+        piece += chunk
+        if len(piece) >= _PIECE:
+            pieces.append(bytes(piece))
+            piece.clear()
+        turns += 1
+        if turns % _TURNS == 0:
+            # Chunks of single bytes, thousands in one packet, must not hold up the event loop.
+            await asyncio.sleep(0)
+    pieces.append(bytes(piece))
+    return await asyncio.to_thread(joined, pieces, size) if size > _MUCH else b"".join(pieces)
 
 
 @lru_cache(maxsize=1)

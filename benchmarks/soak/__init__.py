@@ -1,0 +1,1 @@
+"""A server under mixed media for a long time: does its memory stay flat, is nobody stuck?"""
