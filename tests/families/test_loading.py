@@ -11,6 +11,22 @@ from tests.families.proof import family_marks
 pytestmark = family_marks
 
 
+def test_a_base_models_tables_grow_by_new_tokens_only() -> None:
+    from sensorium.model_adapters.engine.merging import grow_tables
+
+    tables = {
+        "@base:a@lm_head.weight": (5, 2),
+        "@base:a@model.embed_tokens.weight": (3, 2),
+        "@base:a@model.norm.weight": (5,),
+        "lm_head.weight": (5, 2),
+    }
+    weights = [(name, torch.ones(shape)) for name, shape in tables.items()]
+    grown = dict(grow_tables(weights, 7, 3, lambda name: name.startswith("@base:")))
+    rows = [len(tensor) for tensor in grown.values()]
+    assert rows == [7, 3, 5, 5]  # four rows are more than three tokens
+    assert grown["@base:a@lm_head.weight"][5:].abs().sum() == 0
+
+
 def test_layers_of_other_pipeline_ranks_are_passed_over() -> None:
     from vllm.model_executor.models.utils import PPMissingLayer
 

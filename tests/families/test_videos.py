@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sensorium.model_adapters.images import bilinear_crop
+from sensorium.model_adapters.images import bilinear_crop, nearest
 from sensorium.model_adapters.layouts import NEWLINE
 from sensorium.model_adapters.videos import SAMPLERS, FrameLayout, Newline, Video
 
@@ -88,3 +88,25 @@ def test_a_thin_frame_is_resized_only_where_it_is_kept() -> None:
     whole = frame.resize((64, 7680), Image.Resampling.BILINEAR).crop((4, 3812, 60, 3868))
     found = np.asarray(bilinear_crop(frame, 56)).astype(int)
     assert np.abs(found - np.asarray(whole)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1280, 720), (1920, 1080), (854, 480), (333, 1001), (224, 224), (7, 500)]
+)
+def test_the_nearest_pixels_are_torchs(width: int, height: int) -> None:
+    """`load_video` of Video-ChatGPT interpolates with torch, whose rounding PIL's is not."""
+    torch = pytest.importorskip("torch", reason="an engine extra brings it")
+    pixels = np.random.default_rng(3).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    wanted = torch.nn.functional.interpolate(planes, size=(224, 224))[0].permute(1, 2, 0)
+    found = nearest(Image.fromarray(pixels), 224)
+    assert np.array_equal(np.asarray(found), wanted.to(torch.uint8).numpy())
+
+
+def test_frames_that_are_not_there_are_blank() -> None:
+    layout = FrameLayout(2, Video(frames=5, reducer="means"))
+    found = layout.arrange(3)
+    assert list(found.rows) == [12, 13, 14, NEWLINE, NEWLINE, 15, 16, 17, 18]
+    temporal, spatial = (pool.rows[..., 0].tolist() for pool in found.pools)
+    assert temporal == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert spatial == [[0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]]
