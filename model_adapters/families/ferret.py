@@ -35,7 +35,8 @@ SPEC = FamilySpec(
     limits=(
         "text only: <region_fea> reads no region; coordinates are on a canvas of 1000x1000, so a "
         "question must scale its own; one image in training, several are taken; the delta is "
-        "merged while loading (`--base-model`)"
+        "merged while loading (`--base-model`); of its config the training script's flags were "
+        "seen, not the file"
     ),
     proof="tests/families/test_ferret.py",
 )
