@@ -184,10 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     if args.minutes <= 0 or args.requests < 1:
         _parser().error("--minutes and --requests must be above 0")
-    print(columns([_HEAD]), flush=True)
     busy = load_average()
     try:
-        loads = _Loads(args.minutes, args.requests, lambda each: print(*each.row(), flush=True))
+        loads = _Loads(args.minutes, args.requests, _tell)
         with tempfile.TemporaryDirectory(prefix="sensorium-speech-") as folder:
             for side in args.sides:
                 if side == "faster-whisper":
@@ -197,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, EngineStartError) as error:
         print(f"sensorium.benchmarks.speech: {error}", file=sys.stderr)
         return 1
-    print(f"\n{columns([_HEAD, *(each.row() for each in loads.figures)])}")
+    print(f"{columns([_HEAD, *(each.row() for each in loads.figures)])}")
     if args.json:
         document = {
             "kind": "speech",
@@ -210,6 +209,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         write_document(args.json, document)
     return 0
+
+
+def _tell(figures: Figures) -> None:
+    print("; ".join(figures.row()), file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

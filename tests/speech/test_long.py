@@ -31,7 +31,9 @@ WAYS = ("auto", "sequential")
 LONG = pytest.mark.skipif(
     "SENSORIUM_SPEECH_LONG" not in os.environ, reason="an hour of speech; `make speech` asks for it"
 )
-_GROWTH = 48 << 20  # bytes that a server may gain between the first and the last sixth of an hour
+# Bytes that the server and its engines may gain from the second to the last sixth of an hour. In
+# that time come 77 MB of samples, 92 MB of spectra and 295 MB of encodings; allocators keep some.
+_GROWTH = 128 << 20
 
 
 def transcribe(server: LiveServer, sound: bytes, kind: str, way: str) -> httpx.Response:
@@ -159,15 +161,15 @@ def test_nothing_is_lost_and_memory_is_bounded(
             body = transcribe(server, sound, "verbose_json", way).json()
         used = sum(cpu_seconds(server.process.pid).values()) - before
         rates[way] = word_error_rate([(" ".join(said), body["text"])])
-        early, late = memory.part(1 / 6, 2 / 6), memory.part(5 / 6, 1)
+        held = [memory.part(n / 6, (n + 1) / 6) for n in range(6)]
         print(
             f"\n{minutes} minutes, {way}: {len(said)} clips, "
             f"word error rate {100 * rates[way]:.2f} %, {used / seconds:.4f} CPU s a second, "
-            f"{time.monotonic() - began:.0f} s; {early / 2**20:.0f} MiB in the second sixth, "
-            f"{late / 2**20:.0f} MiB in the last"
+            f"{time.monotonic() - began:.0f} s; MiB held in each sixth of the time: "
+            f"{', '.join(f'{each / 2**20:.0f}' for each in held)}"
         )
         check_answer(body, said, seconds)
-        assert late - early < _GROWTH
+        assert held[-1] - held[1] < _GROWTH
     assert rates["auto"] <= rates["sequential"] + 0.005
     assert rates["auto"] < 0.03
 
@@ -196,4 +198,4 @@ def test_six_hours_of_silence_are_no_text(server: LiveServer) -> None:
     with watched(server) as memory:
         body = transcribe(server, out.getvalue(), "verbose_json", "auto").json()
     assert (body["text"], body["segments"], body["duration"]) == ("", [], 6 * 3600)
-    assert max(memory.samples) - memory.samples[0] < 2 * _GROWTH
+    assert max(memory.samples) - memory.samples[0] < _GROWTH
