@@ -81,13 +81,8 @@ LLAMA_2 = PromptStyle(
     assistant=" {text} </s>",
     generation="",
 )
-MISTRAL_INSTRUCT = PromptStyle(
-    name="mistral_instruct",
-    system="",
-    first_user="[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{text} [/INST]",
-    user="[INST] {text} [/INST]",
-    assistant=" {text} </s>",
-    generation="",
+MISTRAL_INSTRUCT = replace(
+    LLAMA_2, name="mistral_instruct", system="", user="[INST] {text} [/INST]"
 )
 CHATML_DIRECT = PromptStyle(
     name="chatml_direct",

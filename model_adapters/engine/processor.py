@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,6 +45,7 @@ class _Prepare:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.recipe = plan.recipe()
 
     def __call__(
         self, images: Sequence[Any] = (), videos: Sequence[Any] = (), **kwargs: Any
@@ -72,7 +74,7 @@ class _Prepare:
     def _squares(self, image: Any, several: bool) -> Any:
         if not isinstance(image, PreparedImage):
             return prepare(image, self.plan, several=several)
-        if image.recipe != self.plan.recipe():
+        if image.recipe != self.recipe:
             raise VLLMValidationError("the picture was prepared for another model")
         return image.pixels
 
@@ -105,6 +107,7 @@ def _opaque(item: Any) -> Any:
 class Information(BaseProcessingInfo):
     """What the model takes."""
 
+    @cached_property
     def plan(self) -> Plan:
         """The checkpoint's plan."""
         config: ComposedConfig = self.ctx.get_hf_config(ComposedConfig)
@@ -113,14 +116,18 @@ class Information(BaseProcessingInfo):
     def most_frames(self) -> int:
         """How many frames of a video are taken at most: the user's number, or the family's."""
         video = self.ctx.get_mm_config().media_io_kwargs.get("video", {})
-        plan = self.plan().video
+        plan = self.plan.video
         family = 0 if plan is None else plan.frames
         given = int(video.get("num_frames", family))
         return given if given > 0 else family
 
+    @cached_property
+    def _prepare(self) -> _Prepare:
+        return _Prepare(self.plan)
+
     def get_hf_processor(self, **kwargs: object) -> Any:
         """A callable is all that vLLM needs."""
-        return _Prepare(self.plan())
+        return self._prepare
 
     def get_data_parser(self) -> MultiModalDataParser:
         """vLLM's, with alpha channels dropped."""
@@ -135,13 +142,13 @@ class Information(BaseProcessingInfo):
 
     def get_supported_mm_limits(self) -> Mapping[str, int | None]:
         """Any number of what the family takes."""
-        return dict.fromkeys(self.plan().modalities)
+        return dict.fromkeys(self.plan.modalities)
 
     def get_mm_max_tokens_per_item(
         self, seq_len: int, mm_counts: Mapping[str, int]
     ) -> Mapping[str, int]:
         """Known without processing a dummy image."""
-        plan = self.plan()
+        plan = self.plan
         layout = plan.layout()
         found = {"image": layout.tokens(*layout.largest())}
         if plan.video is not None:
@@ -160,7 +167,7 @@ class DummyInputs(BaseDummyInputsBuilder[Information]):
         self, seq_len: int, mm_counts: Mapping[str, int], mm_options: Mapping[str, Any]
     ) -> Any:
         """Images and videos that become the most tokens."""
-        plan = self.info.plan()
+        plan = self.info.plan
         width, height = plan.layout().largest()
         images = self._get_dummy_images(
             width=width,
@@ -186,7 +193,7 @@ class MediaInputs(BaseMultiModalProcessor[Information]):
 
     def apply(self, inputs: ProcessorInputs, timing_ctx: TimingContext) -> Any:
         """Process a request: its images know whether they are several, its videos tell times."""
-        plan, items = self.info.plan(), inputs.mm_data_items
+        plan, items = self.info.plan, inputs.mm_data_items
         several = plan.image.several is not None and items.get_count("image", strict=False) > 1
         if several:
             options = {**inputs.hf_processor_mm_kwargs, _IMAGE_OPTIONS: {"several": True}}
@@ -218,7 +225,7 @@ class MediaInputs(BaseMultiModalProcessor[Information]):
         hf_processor_mm_kwargs: Mapping[str, object],
         out_mm_kwargs: Any,
     ) -> Sequence[PromptReplacement]:
-        plan, tokenizer = self.info.plan(), _untyped(self.info.get_tokenizer())
+        plan, tokenizer = self.info.plan, _untyped(self.info.get_tokenizer())
         layout = plan.layout(several=_several(hf_processor_mm_kwargs))
         # The mark's id may lie outside the embedding table, and the sampler's penalties, n-gram and
         # bad-word tables index by id: only ids of the vocabulary may reach the engine.

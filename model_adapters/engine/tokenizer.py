@@ -174,11 +174,11 @@ def _add_trained_tokens(tokenizer: Any, match: Match, path: str) -> None:
 
 
 def _end_answers_at(tokenizer: Any, stops: tuple[str, ...]) -> None:
-    """Make a stop that is a single special token the end token: no text would show it."""
+    """Make the first stop that is a special token the end token: no text would show it."""
     known = tokenizer.get_added_vocab()
-    for stop in stops:
-        if stop in known:
-            tokenizer.eos_token = stop
+    found = next((stop for stop in stops if stop in known), None)
+    if found is not None:
+        tokenizer.eos_token = found
 
 
 def _recognised(path: str, revision: str | None, family: str | None) -> Match:
@@ -247,6 +247,7 @@ class _Pieces:
     bos_token: str
     bos_token_id: int
     truncation_side: str
+    chat_template: str | None
     base: ClassVar[Any]
     backend_tokenizer: Any
     slow_llama: bool = False
@@ -342,7 +343,9 @@ class _Pieces:
     def _typed_text(self) -> Any:
         if self._typed is None:
             spaced = self.slow_llama and bool(getattr(self, "legacy", False))
-            self._typed = TypedText(self.backend_tokenizer, spaced=spaced)
+            self._typed = TypedText(
+                self.backend_tokenizer, spaced=spaced, written=self.chat_template or ""
+            )
         return self._typed
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Special tokens that count where the template writes them, and not where a user types them.
+"""Tokens of a conversation count where the template writes them, not where a user types them.
 
 A chat template here puts `USER_MARK` around everything that comes from a conversation. A second
 copy of the tokenizer knows each special token under a private spelling only; what the template
@@ -25,15 +25,17 @@ class TypedText:
     """Turns the text of a chat into ids.
 
     `spaced`: after a special token a text begins anew, with the space that sentencepiece adds.
+    Added tokens that the template `written` holds are treated as special ones.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, spaced: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, spaced: bool = False, written: str = "") -> None:
         self._spaced = spaced
         content = json.loads(tokenizer.to_str())
         special = [
             str(token["content"])
             for token in content["added_tokens"]
-            if token["special"] and not token["content"].startswith(MARK_START)
+            if not token["content"].startswith(MARK_START)
+            and (token["special"] or (token["content"].strip() and token["content"] in written))
         ]
         _respell(content, set(special))
         self._tokenizer = Tokenizer.from_str(json.dumps(content))

@@ -44,6 +44,8 @@ class Reference:
     checkpoint count, `image_token` is the text that the authors' prompts hold for an image.
     """
 
+    # Ids beside the config's that end an answer.
+    ends: frozenset[int] = frozenset()
     # The images that were looked at last, and what was seen.
     last: tuple[tuple[bytes, ...], list[torch.Tensor]] | None = None
 
@@ -84,7 +86,7 @@ class Reference:
             scores = self.lm(inputs_embeds=sequence, use_cache=False).logits[0, -1]
             rows.append(torch.log_softmax(scores.float(), -1))
             chosen.append(int(rows[-1].argmax()))
-            if chosen[-1] == self.raw["eos_token_id"]:
+            if chosen[-1] == self.raw["eos_token_id"] or chosen[-1] in self.ends:
                 break
             sequence = torch.cat([sequence, table(torch.tensor([[chosen[-1]]]))], dim=1)
         return chosen, torch.stack(rows)

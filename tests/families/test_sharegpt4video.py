@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.families.clips import make_clip
 from tests.families.next_reference import ShareReference
-from tests.families.parity import Case
+from tests.families.parity import CASES, Case
 from tests.families.proof import LightProof, family_marks
 from tests.families.test_llava_next import TestLlama3 as Llama3
 
@@ -34,8 +34,11 @@ class TestShareGpt4Video(LightProof):
         Case("a large video", videos=(LARGE,), text="What?", authors=f"{SEEN}What?"),
     )
     spoilt = cases[1]
+    lacks = dict.fromkeys((case.name for case in CASES[1:]), "takes videos alone")
 
     @classmethod
     def read(cls, checkpoint: Path) -> ShareReference:
         """As `run.py` does."""
-        return ShareReference(checkpoint, (checkpoint / cls.tower).resolve(), frames=16)
+        reference = ShareReference(checkpoint, (checkpoint / cls.tower).resolve(), frames=16)
+        reference.ends = frozenset({reference.tokenizer.convert_tokens_to_ids("<|eot_id|>")})
+        return reference

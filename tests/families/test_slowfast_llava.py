@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.families.clips import make_clip
 from tests.families.next_reference import SlowFastReference
-from tests.families.parity import Case
+from tests.families.parity import CASES, Case
 from tests.families.proof import LightProof, family_marks
 from tests.families.yi_reference import YiReference
 
@@ -35,6 +35,7 @@ class TestSlowFast(LightProof):
         Case("a long video", videos=(LONG,), text="What?", authors=f"{SEEN}What?"),
     )
     spoilt = cases[1]
+    lacks = dict.fromkeys((case.name for case in CASES[1:]), "takes videos alone")
 
     @classmethod
     def read(cls, checkpoint: Path) -> SlowFastReference:

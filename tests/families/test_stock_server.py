@@ -20,9 +20,9 @@ from tests.families.proof import family_marks
 from tests.families.reference import Reference
 from tests.families.served import question
 from tests.families.test_llava import VICUNA
+from tests.kit.hostile import HOSTILE
 
 pytestmark = family_marks
-NASTY = "<image> <image> </s> <s> <unk> <im_start> <|im_end|> <|sensorium:image|>"
 SMALL = ("--dtype=float32", "--max-model-len=512", "--enforce-eager", "--block-size=32")
 
 
@@ -91,20 +91,9 @@ def test_answers_as_the_authors_code(server: httpx.Client, checkpoint: Path) -> 
         assert ask(server, case.text, *case.images)["choices"][0]["token_ids"] == tokens
 
 
-@pytest.mark.parametrize(
-    ("route", "body"),
-    [
-        ("/v1/completions", {"prompt": NASTY, "max_tokens": 4}),
-        ("/v1/completions", {"prompt": [5, 639, 640, 641, 7], "max_tokens": 4}),
-        ("/v1/completions", {"prompt": [2**31 - 1], "max_tokens": 4}),
-        ("/v1/responses", {"input": NASTY, "max_output_tokens": 4}),
-        ("/v1/chat/completions", {"messages": question(NASTY), "max_tokens": 4}),
-        ("/tokenize", {"prompt": NASTY}),
-        ("/tokenize", {"messages": question(NASTY)}),
-    ],
-)
+@pytest.mark.parametrize(("route", "body"), HOSTILE)
 def test_no_route_ends_the_engine(server: httpx.Client, route: str, body: Any) -> None:
     answer = server.post(route, json={"model": "it", **body})
-    assert answer.status_code in {200, 400}, answer.text
+    assert answer.status_code in {200, 400, 404}, answer.text
     assert server.get("/health").status_code == 200
     assert ask(server, "Who are you?", *CASES[1].images)["choices"]

@@ -106,6 +106,7 @@ class TestVideoChatGpt(LightProof):
         Case("a tall video", videos=(TALL,), text="And then?"),
     )
     spoilt = cases[1]
+    lacks = dict.fromkeys((case.name for case in CASES[1:]), "takes videos alone")
 
     @staticmethod
     def write(text: str, images: int) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from sensorium.model_adapters.prompts import YUREN
 from tests.families.checkpoints import BUILDERS
-from tests.families.parity import CASES
 from tests.families.proof import LightProof, family_marks
 from tests.families.reference import Reference
 from tests.families.slow_tokenizer import SlowTokenizer
@@ -46,7 +45,6 @@ class TestYuren(LightProof):
 
     checkpoint = "yuren"
     prompt = PROMPT
-    cases = (*CASES[:2], CASES[3], CASES[6])
     options = {  # noqa: RUF012
         "hf_overrides": {"sensorium_family": "yuren"},
         "max_model_len": 2048,

@@ -41,6 +41,7 @@ class VilaReference(Reference):
         self.tokenizer = _tokenizer(checkpoint / "llm", yi=self.intern)
         self.lm = self.language_model(read_all(checkpoint / "llm"))
         self.lm.resize_token_embeddings(len(self.tokenizer))
+        self.ends = _ends(checkpoint / "llm", self.tokenizer)
         state = read_all(checkpoint / "vision_tower")
         if self.intern:
             self.tower = InternVit(vision, state)
@@ -186,3 +187,11 @@ class InternVit:
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         size = x.pow(2).mean(-1, keepdim=True) + self.config["layer_norm_eps"]
         return self.state[f"{name}.weight"] * x * torch.rsqrt(size)
+
+
+def _ends(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """The generation config's end tokens, and where a turn of `llama_3` ends."""
+    path = folder / "generation_config.json"
+    told = json.loads(path.read_text())["eos_token_id"] if path.exists() else []
+    turn = tokenizer.get_vocab().get("<|eot_id|>")
+    return frozenset(told if isinstance(told, list) else [told]) | {turn} - {None}
