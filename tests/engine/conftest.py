@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from sensorium.model_adapters import catalogue
-from tests.families.checkpoints import BUILDERS
 from tests.kit.live_server import LiveServer
 from tests.kit.tiny_whisper import write_tiny_whisper
 
@@ -43,14 +42,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 def _composed(folder: Path) -> Path:
     """Video-LLaVA without its towers, which lie beside it under their published names."""
-    import torch
+    from tests.families import tiny
+    from tests.families.checkpoints import BUILDERS
+    from tests.families.reference import read_all
 
     folder.mkdir()
     BUILDERS[COMPOSED](folder)
-    for file in folder.glob("pytorch_model-*.bin"):
-        state = torch.load(file, weights_only=True)
-        kept = {name: value for name, value in state.items() if "_tower." not in name}
-        torch.save(kept, file)
+    state = read_all(folder)
+    kept = {name: value for name, value in state.items() if "_tower." not in name}
+    tiny.save_bin(folder, kept)
     return folder
 
 
