@@ -21,7 +21,8 @@ __all__ = ["configure", "run"]
 
 _EPILOG = """\
 Start the server with small caches, or it grows until they are full:
-  sensorium serve demo --media-cache-mb 32 --mm-processor-cache-gb 0.1
+  sensorium serve demo --media-cache-mb 32 --mm-processor-cache-gb 0.1 \\
+      --kv-cache-memory-bytes 268435456
   sensorium bench soak --minutes 30
 """
 _ROW = "{:>7}  {:>8}  {:>8}  {:>8}  {:>8}"

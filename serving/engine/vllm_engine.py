@@ -104,11 +104,11 @@ class VllmModel:
         from vllm.entrypoints.launchers.api_server.app_state import init_app_state
         from vllm.entrypoints.launchers.app import build_app
 
-        from sensorium.serving.engine.media_tokens import count_media_tokens
+        from sensorium.serving.engine.rendered_media import follow_media
 
         engine = self._engine
         await engine.reset_mm_cache()
-        count_media_tokens(engine.renderer)
+        follow_media(engine)
         fit_pictures(engine)
         tasks = await engine.get_supported_tasks()
         app = build_app(self._args, tasks, engine.model_config)

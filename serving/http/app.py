@@ -42,7 +42,7 @@ from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.media.budget import BUDGET, Budget, MediaBudgetError, spend
 from sensorium.serving.media.lifted import LIFTED, Lifter
-from sensorium.serving.media.origin import FIELD_OF_URL
+from sensorium.serving.media.origin import AFTERWARDS, FIELD_OF_URL
 from sensorium.serving.media.parts import check_chat, only_media
 from sensorium.serving.media.times import TIMES, RequestTimes
 from sensorium.serving.models import CAPABILITY_OF_ROUTE, MODEL_ROUTES, ServedModel
@@ -146,7 +146,13 @@ class SensoriumApp:
             parsed = parse_json(body)
         if parsed is not None and await self._prepare(path, parsed, model):
             body = json.dumps(parsed).encode()
-        await forward(model.app, exchange.scope, receive, exchange.send, body)
+        afterwards: list[Callable[[], object]] = []
+        AFTERWARDS.set(afterwards)
+        try:
+            await forward(model.app, exchange.scope, receive, exchange.send, body)
+        finally:
+            for call in afterwards:
+                call()
 
     async def _prepare(self, path: str, body: dict[str, Any], model: ServedModel) -> bool:
         """Check a JSON body and bring it to what vLLM takes, in place; True when it changed."""

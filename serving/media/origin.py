@@ -6,12 +6,15 @@ stood in, in a context variable that vLLM's tasks inherit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
-__all__ = ["FIELD_OF_URL", "field_of", "request_mark"]
+__all__ = ["AFTERWARDS", "FIELD_OF_URL", "field_of", "request_mark"]
 
 FIELD_OF_URL: ContextVar[Mapping[str, str] | None] = ContextVar("field_of_url", default=None)
+
+# What is to be called when the request in hand has ended, however that was.
+AFTERWARDS: ContextVar[list[Callable[[], object]] | None] = ContextVar("afterwards", default=None)
 
 
 def field_of(url: str) -> str | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -88,22 +86,3 @@ async def test_bytes_are_spent_while_they_come() -> None:
     async with site(endless) as port:
         with pytest.raises(MediaBudgetError, match=r"at most 900 are taken"):
             await fetch(f"http://127.0.0.1:{port}/", replace(OPEN, max_bytes=1 << 30))
-
-
-@pytest.mark.engine
-async def test_tokens_are_counted_when_the_prompt_is_put_together() -> None:
-    from vllm.exceptions import VLLMValidationError
-
-    from sensorium.serving.engine.media_tokens import count_media_tokens
-
-    async def process(prompt: dict[str, Any]) -> dict[str, Any]:
-        return prompt
-
-    renderer = SimpleNamespace(process_for_engine_async=process)
-    count_media_tokens(renderer)
-    places = {"image": [SimpleNamespace(length=6), SimpleNamespace(length=5)]}
-    BUDGET.set(Budget(RequestLimits(tokens=20)))
-    assert await renderer.process_for_engine_async({}) == {}
-    await renderer.process_for_engine_async({"mm_placeholders": places})
-    with pytest.raises(VLLMValidationError, match=r"22 tokens; at most 20"):
-        await renderer.process_for_engine_async({"mm_placeholders": places})

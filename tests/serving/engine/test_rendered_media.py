@@ -1,0 +1,98 @@
+"""Media between vLLM's renderer and its engine: counted, and forgotten where they were not sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sensorium.serving.media.budget import BUDGET, Budget, RequestLimits
+from sensorium.serving.media.origin import AFTERWARDS
+
+pytestmark = pytest.mark.engine
+
+
+def prompt(*hashes: str, known: bool = False, tokens: int = 6) -> dict[str, Any]:
+    return {
+        "mm_hashes": {"image": list(hashes)},
+        "mm_kwargs": {"image": [None if known else object() for _ in hashes]},
+        "mm_placeholders": {"image": [SimpleNamespace(length=tokens) for _ in hashes]},
+    }
+
+
+class Engine:
+    """What is followed of an engine, and what was forgotten."""
+
+    def __init__(self) -> None:
+        from sensorium.serving.engine.rendered_media import follow_media
+
+        self.forgotten: list[str] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        cache = SimpleNamespace(invalidate=self.forgotten.append)
+        self.renderer = SimpleNamespace(
+            process_for_engine_async=self._render, mm_processor_cache=cache
+        )
+        self.engine_core = SimpleNamespace(add_request_async=self._add)
+        follow_media(self)
+
+    async def _render(self, made: dict[str, Any]) -> dict[str, Any]:
+        await self.hold.wait()
+        return made
+
+    async def _add(self, request: Any) -> None:
+        pass
+
+    async def ask(self, made: dict[str, Any], *, send: bool = True) -> None:
+        """A request, to its end."""
+        afterwards: list[Callable[[], object]] = []
+        AFTERWARDS.set(afterwards)
+        try:
+            rendered = await self.renderer.process_for_engine_async(made)
+            features = [SimpleNamespace(mm_hash=h) for h in rendered["mm_hashes"]["image"]]
+            if send:
+                await self.engine_core.add_request_async(SimpleNamespace(mm_features=features))
+        finally:
+            for call in afterwards:
+                call()
+
+
+async def test_what_was_sent_is_remembered() -> None:
+    engine = Engine()
+    await engine.ask(prompt("a", "b"))
+    await engine.ask(prompt("a", known=True), send=False)
+    assert engine.forgotten == []
+
+
+async def test_what_was_not_sent_is_forgotten() -> None:
+    engine = Engine()
+    await engine.ask(prompt("a", "b"), send=False)
+    assert engine.forgotten == ["a", "b"]
+
+
+async def test_so_it_is_where_the_client_leaves_while_a_thread_renders() -> None:
+    engine = Engine()
+    engine.hold.clear()
+    asking = asyncio.create_task(engine.ask(prompt("a")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert engine.forgotten == []
+    engine.hold.set()
+    await asyncio.sleep(0.01)
+    assert engine.forgotten == ["a"]
+
+
+async def test_too_many_tokens_are_refused_and_not_sent() -> None:
+    from vllm.exceptions import VLLMValidationError
+
+    engine = Engine()
+    BUDGET.set(Budget(RequestLimits(tokens=10)))
+    await engine.ask(prompt("a"))
+    with pytest.raises(VLLMValidationError, match=r"18 tokens; at most 10"):
+        await engine.ask(prompt("b", "c"))
+    assert engine.forgotten == ["b", "c"]
