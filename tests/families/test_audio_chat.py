@@ -164,7 +164,8 @@ def test_a_longer_one_is_refused_by_its_length(subject: Subject) -> None:
     from vllm.exceptions import VLLMValidationError
 
     if subject.model.seconds is None:
-        pytest.skip("it hears as much as the context holds")
+        assert subject.model.too_long(3600) is None  # the context sets the end
+        return
     short, longer = sound(1, 7), np.append(sound(subject.model.seconds, 8), np.float32(0.1))
     with pytest.raises(VLLMValidationError, match=r"Sound 2 .* 30\.00 s .* at most 30 s"):
         subject.served.chat(question("What is this?", [short, longer]))
