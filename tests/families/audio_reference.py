@@ -33,6 +33,7 @@ class AudioReference:
         )
         self.model.eval()
         self.multiple = multiple
+        self.takes_rate = kind != "GraniteSpeechForConditionalGeneration"
 
     def inputs(self, text: str, sounds: Sequence[Sound]) -> Any:
         """The model's inputs for one user turn: the sounds, then the text."""
@@ -41,7 +42,7 @@ class AudioReference:
         prompt = self.processor.apply_chat_template(
             [turn], tokenize=False, add_generation_prompt=True
         )
-        options = {"sampling_rate": RATE} if sounds else {}
+        options = {"sampling_rate": RATE} if sounds and self.takes_rate else {}
         sounds = [np.pad(samples, (0, -len(samples) % self.multiple)) for samples in sounds]
         return self.processor(text=[prompt], audio=sounds or None, return_tensors="pt", **options)
 

@@ -40,10 +40,12 @@ def transformers_class(kind: str, multiple: int = 1) -> Callable[[Path], AudioRe
 
 
 MISTRAL = {"tokenizer_mode": "mistral", "config_format": "mistral", "load_format": "mistral"}
+ONE = {"limit_mm_per_prompt": {"audio": 1}}
 PROOFS = {
     "qwen2-audio": Proof(transformers_class("Qwen2AudioForConditionalGeneration")),
     "voxtral": Proof(VoxtralReference, {"limit_mm_per_prompt": {"audio": 3}, **MISTRAL}),
     "ultravox": Proof(UltravoxReference, {"limit_mm_per_prompt": {"audio": 3}}),
+    "granite-speech": Proof(transformers_class("GraniteSpeechForConditionalGeneration"), ONE),
     "qwen2.5-omni": Proof(transformers_class("Qwen2_5OmniThinkerForConditionalGeneration")),
     "qwen3-omni": Proof(transformers_class("Qwen3OmniMoeThinkerForConditionalGeneration", 160)),
 }

@@ -67,4 +67,19 @@ _mend()
 
 
 class GraniteSpeech(GraniteSpeechForConditionalGeneration):
-    """vLLM's class; importing this module is what it needs."""
+    """Granite Speech; sounds of several lengths are encoded one by one.
+
+    vLLM 0.32 fills the shorter ones of a batch with zeros that its encoder takes for sound, so that
+    an answer depends on what others ask at the same time.
+    """
+
+    def embed_multimodal(self, **inputs: Any) -> Any:
+        """The rows of each sound."""
+        features = inputs.get("input_features")
+        if not isinstance(features, list):  # all of one length
+            return super().embed_multimodal(**inputs)
+        found: list[Any] = []
+        for feature, size in zip(features, inputs["audio_embed_sizes"], strict=True):
+            one = {"input_features": feature.unsqueeze(0), "audio_embed_sizes": size.reshape(1)}
+            found += super().embed_multimodal(**one)
+        return tuple(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.families.audio_checkpoints import omni, qwen2_audio, ultravox, voxtral
+from tests.families.audio_checkpoints import granite_speech, omni, qwen2_audio, ultravox, voxtral
 
 __all__ = ["BUILDERS"]
 
@@ -17,6 +17,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "qwen2-audio": qwen2_audio.build,
     "ultravox": ultravox.build,
     "voxtral": voxtral.build,
+    "granite-speech": granite_speech.build,
     "qwen2.5-omni": omni.qwen2_5_omni,
     "qwen3-omni": omni.qwen3_omni,
 }
