@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "report": "compare results of `bench serve`, or turn one into a page",
     "compare": "load Sensorium and stock vLLM in turns and compare them",
     "offline": "measure an engine's throughput without HTTP",
+    "batch": "answer a file of rows by `sensorium batch` and by vLLM's run-batch",
     "media": "measure what it costs to turn pictures into what a model takes",
     "startup": "measure how long a server takes to be ready, and its memory",
     "soak": "load a server with mixed media for long: does its memory stay flat?",

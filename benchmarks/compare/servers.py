@@ -27,6 +27,7 @@ __all__ = [
     "SERVED_NAME",
     "RunningServer",
     "Side",
+    "machine_environment",
     "make_side",
     "model_source",
     "process_environment",
@@ -83,7 +84,7 @@ class RunningServer:
         self.process.wait()
 
 
-def _machine_environment() -> dict[str, str]:
+def machine_environment() -> dict[str, str]:
     """Thread settings that both sides get: without them times vary tenfold on a shared machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -98,7 +99,7 @@ def _machine_environment() -> dict[str, str]:
 
 def set_machine_environment() -> None:
     """The same for an engine in this process; call it before torch is imported."""
-    for name, value in _machine_environment().items():
+    for name, value in machine_environment().items():
         os.environ.setdefault(name, value)
 
 
@@ -123,7 +124,7 @@ def make_side(kind: str, model: str, arguments: Sequence[str], *, name: str = ""
     else:
         raise UserError(f"no such server: {kind}; sensorium and vllm are known")
     command = (sys.executable, "-P", *start, "--port", "{port}", *arguments)
-    return Side(name or kind, command, {**_machine_environment(), **extra})
+    return Side(name or kind, command, {**machine_environment(), **extra})
 
 
 def start(side: Side, folder: Path) -> RunningServer:

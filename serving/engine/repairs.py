@@ -1,8 +1,8 @@
-"""Repairs to vLLM 0.32 where its CPU build lacks what its code takes for granted."""
+"""Repairs to vLLM 0.32 where its code takes for granted what is not there."""
 
 from __future__ import annotations
 
-__all__ = ["resample_without_torchaudio"]
+__all__ = ["name_rows_without_tokens", "resample_without_torchaudio"]
 
 
 def resample_without_torchaudio() -> bool:
@@ -18,3 +18,21 @@ def resample_without_torchaudio() -> bool:
         return False
     audio.resample_audio_torchaudio = audio.resample_audio_pyav
     return True
+
+
+def name_rows_without_tokens() -> None:
+    """Give rows of the embedding table that no token has an empty text in log-probabilities.
+
+    Tables are padded (LLaVA's has 32,064 rows for 32,002 tokens). Where such a row is among the
+    likeliest, which a `logit_bias` can bring about, vLLM asks a SentencePiece-like tokenizer for
+    its name, takes the None for a text (`vllm/tokenizers/detokenizer_utils.py`), and the error ends
+    the engine for everybody.
+    """
+    from vllm.tokenizers import detokenizer_utils
+
+    theirs = detokenizer_utils._restore_leading_spaces
+
+    def restore(raw_token: str | None, token_str: str, marker: str) -> str:
+        return theirs(raw_token or "", token_str, marker)
+
+    detokenizer_utils._restore_leading_spaces = restore

@@ -24,7 +24,10 @@ from sensorium.model_adapters.whisper.ready import loadable
 from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.native_pictures import fit_pictures
-from sensorium.serving.engine.repairs import resample_without_torchaudio
+from sensorium.serving.engine.repairs import (
+    name_rows_without_tokens,
+    resample_without_torchaudio,
+)
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.engine.whisper_engine import SPEECH_OPTIONS, WhisperEngine
 from sensorium.serving.engine.worker import EXTENSION
@@ -67,6 +70,7 @@ def import_vllm(policy: FetchPolicy | None = None, pipeline: MediaPipeline | Non
     SensoriumMediaConnector.policy = policy or FetchPolicy()
     SensoriumMediaConnector.pipeline = pipeline
     resample_without_torchaudio()
+    name_rows_without_tokens()
     return bool(current_platform.is_cpu())
 
 
