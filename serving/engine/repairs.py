@@ -33,6 +33,6 @@ def name_rows_without_tokens() -> None:
     theirs = detokenizer_utils._restore_leading_spaces
 
     def restore(raw_token: str | None, token_str: str, marker: str) -> str:
-        return theirs(raw_token or "", token_str, marker)
+        return str(theirs(raw_token or "", token_str, marker))
 
     detokenizer_utils._restore_leading_spaces = restore
