@@ -151,8 +151,9 @@ class SensoriumApp:
         try:
             await forward(model.app, exchange.scope, receive, exchange.send, body)
         finally:
-            for call in afterwards:
-                call()
+            # Emptied: the context that holds the list is held by what the list holds.
+            while afterwards:
+                afterwards.pop()()
 
     async def _prepare(self, path: str, body: dict[str, Any], model: ServedModel) -> bool:
         """Check a JSON body and bring it to what vLLM takes, in place; True when it changed."""
