@@ -9,7 +9,7 @@ import pytest
 
 from sensorium.model_adapters.language_models import aquila, baichuan, internlm, qwen, xverse
 from sensorium.model_adapters.prompt_style import USER_MARK, PromptStyle, Turn
-from tests.families.test_prompts import HUMAN, ONE, THREE
+from tests.families.written_prompts import HUMAN, ONE, THREE
 
 _AQUILA = {style.name: style for style in aquila.STYLES}
 _SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>"
