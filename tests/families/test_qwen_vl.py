@@ -120,7 +120,7 @@ def _resized(table: torch.Tensor, rows: int) -> torch.Tensor:
 class TestQwenVl(FamilyProof):
     """256 tokens a picture, numbered; positions resized; Qwen-1 below."""
 
-    checkpoint = "qwen-vl"
+    checkpoint = "qwen-vl-chat"
     prompt = PROMPT
     options = {"max_model_len": 4096}  # noqa: RUF012
 

@@ -65,4 +65,4 @@ def qwen_vl(folder: Path) -> None:
     legacy_tokenizers.qwen_tiktoken(folder)
 
 
-BUILDERS: dict[str, Callable[[Path], None]] = {"qwen-vl": qwen_vl}
+BUILDERS: dict[str, Callable[[Path], None]] = {"qwen-vl-chat": qwen_vl}
