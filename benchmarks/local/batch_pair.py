@@ -72,7 +72,7 @@ def write_rows(
 
 def batch_side(kind: str, source: str, arguments: Sequence[str]) -> Side:
     """How `sensorium` or `vllm` runs `{input}` into `{output}`; UserError for another name."""
-    environment = machine_environment()
+    environment = machine_environment(spare=0)
     if kind == "sensorium":
         start = ["-m", "sensorium.serving", "batch", "{input}", "{output}", "--quiet"]
     elif kind == "vllm":

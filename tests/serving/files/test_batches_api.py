@@ -131,9 +131,11 @@ async def test_a_short_batch_does_not_wait_for_a_long_one(tmp_path: Path) -> Non
         assert (await client.get(f"/v1/batches/{long['id']}")).json()["status"] == "in_progress"
         # It is counted until its files are put away.
         async with asyncio.timeout(5):
-            while "sensorium_batches_running 1.0" not in (await client.get("/metrics")).text:
+            while True:
+                metrics = (await client.get("/metrics")).text
+                if "sensorium_batches_running 1.0" in metrics:
+                    break
                 await asyncio.sleep(0.01)
-        metrics = (await client.get("/metrics")).text
         assert 'sensorium_batch_rows_total{outcome="answered"}' in metrics
 
 
