@@ -76,6 +76,26 @@ class TestMarch(LightProof):
         return MoondreamReference(checkpoint, first=True)
 
 
+class TestMarchWithTags(LightProof):
+    """moondream2 of 2024-03-06: the first activations, the tags still there."""
+
+    checkpoint = "moondream2-march"
+    prompt = TestFirst.prompt
+    options = {"hf_overrides": {"sensorium_family": "moondream2-2024-03-06"}}  # noqa: RUF012
+    write = staticmethod(TestFirst.write)
+    read = TestMarch.read
+
+
+class TestApril(LightProof):
+    """moondream2 of 2024-04-02: no tags, GELU by tanh, the config as in March."""
+
+    checkpoint = "moondream2-march"
+    prompt = TestOneView.prompt
+    options = {"hf_overrides": {"sensorium_family": "moondream2-2024-04-02"}}  # noqa: RUF012
+    write = staticmethod(TestOneView.write)
+    read = TestOneView.read
+
+
 class TestViews(FamilyProof):
     """moondream2 from 2024-05-20 on: a picture as a whole and in parts."""
 
