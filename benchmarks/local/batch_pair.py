@@ -22,7 +22,9 @@ from sensorium.serving.errors import EngineStartError, UserError
 __all__ = ["BatchRun", "batch_side", "run_once", "write_rows"]
 
 _POLL_SECONDS = 0.1
+# Looks at memory, which take longer: once a second, first when the process has begun.
 _MEMORY_EVERY = 10
+_MEMORY_FIRST = 3
 _TAIL = 2000
 
 
@@ -128,7 +130,7 @@ def _watch(
     while process.poll() is None:
         if first is None and output.exists() and output.stat().st_size:
             first = time.monotonic() - began
-        if turns % _MEMORY_EVERY == 0:
+        if turns % _MEMORY_EVERY == _MEMORY_FIRST:
             memory = max(memory, whole_memory(process.pid))
         used |= cpu_seconds(process.pid)
         turns += 1
