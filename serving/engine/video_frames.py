@@ -8,7 +8,7 @@ loader runs once to say which frames it wants, and once more on those that a wor
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ from sensorium.serving.media.pipeline import FrameRule, PreparedVideo, VideoSour
 
 __all__ = ["VideoFrames"]
 
-_Decoder = Callable[[Any, VideoSourceMetadata, list[int]], Any]
 # Options of a request that a loader's time and memory go by.
 _COUNTS = ("num_frames", "max_frames", "min_frames")
 _RATES = ("fps", "sampling_fps", "max_fps")
