@@ -38,7 +38,7 @@ from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.models import KernelUse
 from sensorium.serving.speech.app import SpeechApp
 from sensorium.serving.speech.description import with_speech
-from sensorium.serving.speech.recording import SoundLimits
+from sensorium.serving.speech.recording import Decoder, SoundLimits
 from sensorium.serving.speech.transcriber import Transcriber
 from sensorium.serving.speech.whisper import Whisper, find_whisper
 
@@ -131,8 +131,13 @@ class VllmModel:
         """Put our own transcription in front of vLLM's where the model is a Whisper."""
         if self._speech is None:
             return
+        from sensorium.serving.engine.connector import SensoriumMediaConnector
+
+        media = SensoriumMediaConnector.pipeline
+        assert media is not None, "import_vllm is given one before a model starts"
         transcriber = Transcriber(WhisperEngine(self._engine, self._speech), self._speech)
-        self.app = SpeechApp(self.app, transcriber, SoundLimits(self._audio_seconds))
+        decoder = Decoder(media, SoundLimits(self._audio_seconds))
+        self.app = SpeechApp(self.app, transcriber, decoder)
         self.openapi = with_speech(self.openapi)
 
     def dead(self) -> str | None:

@@ -2,28 +2,58 @@
 
 Much goes through memory that both map, so that it is copied by neither. That memory is sealed: a
 worker that somebody has taken over can neither change it any more nor cut it off, which would kill
-whoever reads it.
+whoever reads it. A recording goes as a file on disk that has no name (`SentFile`).
 """
 
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import mmap
 import os
+import stat
+import weakref
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
 
-__all__ = ["receive", "receive_content", "send"]
+__all__ = ["SentFile", "receive", "receive_content", "receive_file", "send"]
 
 # Bytes from which on memory is shared; each mapping holds a file descriptor.
 _MUCH = 4 << 20
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
+class SentFile:
+    """An open file that a worker has written, of `size` bytes; it has no name, so it goes with it.
+
+    It is closed once nobody holds it any more: a thread may still read it when its request is over.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("not a file on disk")
+        self.size = found.st_size
+
+    def read(self, count: int, at: int) -> bytes:
+        """`count` bytes from the byte `at` on. Raises OSError where the file has become shorter."""
+        data = os.pread(self._descriptor, count, at)
+        if len(data) < count:
+            raise OSError("what a worker had decoded was cut off")
+        return data
+
+
 def send(connection: Connection, header: dict[str, Any], content: Any) -> None:
-    """Send an answer; `content` is an array or bytes."""
+    """Send an answer; `content` is an array, bytes or an open file, which is closed here."""
+    if isinstance(content, io.IOBase):
+        with content:
+            connection.send_bytes(json.dumps({**header, "file": True}).encode())
+            send_handle(connection, content.fileno(), None)
+        return
     view = memoryview(content).cast("B")
     shared = view.nbytes if view.nbytes >= _MUCH else 0
     connection.send_bytes(json.dumps({**header, "shared": shared}).encode())
@@ -66,3 +96,10 @@ def receive_content(connection: Connection, header: dict[str, Any]) -> bytes | m
         )
     finally:
         os.close(descriptor)
+
+
+def receive_file(connection: Connection) -> SentFile:
+    """The file that follows a header which says so. Raises OSError or RuntimeError for none."""
+    descriptor = recv_handle(connection)
+    os.set_inheritable(descriptor, False)
+    return SentFile(descriptor)

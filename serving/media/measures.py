@@ -35,7 +35,7 @@ class MediaMeasures:
         waiting = Gauge(
             "sensorium_media_waiting", "Media that wait for a worker", registry=self.registry
         )
-        waiting.set_function(lambda: pipeline.pool.waiting)
+        waiting.set_function(lambda: pipeline.pool.waiting + pipeline.recordings.waiting)
         cached = Gauge(
             "sensorium_media_cache_bytes", "Bytes of prepared media", registry=self.registry
         )
@@ -45,7 +45,7 @@ class MediaMeasures:
             "Workers that broke down or took too long since the start",
             registry=self.registry,
         )
-        replaced.set_function(lambda: pipeline.pool.replaced)
+        replaced.set_function(lambda: pipeline.pool.replaced + pipeline.recordings.replaced)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"sensorium_media_{name}", text, ["media", *labels], registry=self.registry)

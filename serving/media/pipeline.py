@@ -41,6 +41,9 @@ __all__ = [
 
 # Bytes whose digest takes more than a millisecond, and is left to a thread.
 _LONG = 1 << 20
+# Decoding a recording takes a thousandth of its length on a machine that does nothing else.
+_DECODE_SECONDS, _DECODE_SPEED = 60.0, 60.0
+_RECORDERS = 2
 # Rules of sampling take time and memory by these.
 _MOST_FRAMES, _MOST_FPS = 10_000_000, 100_000.0
 
@@ -140,7 +143,11 @@ _P = TypeVar("_P", PreparedPicture, PreparedVideo, PreparedSound)
 
 
 class MediaPipeline:
-    """Prepares media; `start` before the first, `close` after the last."""
+    """Prepares media; `start` before the first, `close` after the last.
+
+    `recordings` are workers for whole recordings, which take longer than anything in a chat; who
+    needs them starts them.
+    """
 
     def __init__(
         self,
@@ -148,10 +155,12 @@ class MediaPipeline:
         options: PoolOptions | None = None,
         *,
         exact: bool = False,
+        recordings: PoolOptions | None = None,
     ) -> None:
         self.limits = limits or MediaLimits()
         self.exact = exact
         self.pool = MediaPool(options)
+        self.recordings = MediaPool(recordings or PoolOptions(_RECORDERS))
         self.prepared: SingleFlightCache[_Prepared] = SingleFlightCache(self.limits.cache_bytes)
         self.measures = MediaMeasures(self)
 
@@ -162,6 +171,7 @@ class MediaPipeline:
     def close(self) -> None:
         """End the workers."""
         self.pool.close()
+        self.recordings.close()
 
     @classmethod
     def from_settings(cls, settings: ServeSettings) -> MediaPipeline:
@@ -182,7 +192,9 @@ class MediaPipeline:
         )
         workers = settings.media_workers or min(8, os.cpu_count() or 1)
         options = PoolOptions(workers, waiting=settings.media_queue, seconds=settings.media_timeout)
-        return cls(limits, options, exact=settings.media_exact)
+        longest = _DECODE_SECONDS + settings.max_audio_seconds / _DECODE_SPEED
+        recordings = PoolOptions(_RECORDERS, seconds=longest)
+        return cls(limits, options, exact=settings.media_exact, recordings=recordings)
 
     async def picture(self, content: Content, recipe: Recipe) -> PreparedPicture:
         """Prepare an image file.

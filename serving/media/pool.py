@@ -1,7 +1,8 @@
 """Worker processes for media: a fair queue before them, and nothing that one file can break.
 
 A thread per worker hands over one job at a time and waits for the answer with the GIL released. A
-worker that crashes or takes too long is replaced, and only its job fails.
+worker that crashes or takes too long is replaced, and only its job fails; so is one whose caller
+has left.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sensorium.serving.media.content import Content
-from sensorium.serving.media.handover import receive, receive_content
+from sensorium.serving.media.handover import SentFile, receive, receive_content, receive_file
 from sensorium.serving.media.work import work
 
 __all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions", "Reply"]
@@ -26,10 +27,19 @@ __all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions", "Reply"]
 # From a worker's question to what it is told.
 Reply = Callable[[dict[str, Any]], Any]
 _PRELOADED: Final = ["sensorium.serving.media.preload"]
+# Seconds between looks at whether somebody still waits for the job in hand.
+_LOOK: Final = 0.5
 
 
 class MediaWorkError(ValueError):
-    """A file that could not be made into what the model takes; the message says why."""
+    """A file that could not be made into what the model takes; the message says why.
+
+    `about` is what the worker's refusal named (`MediaRefusedError`), "" where it broke down.
+    """
+
+    def __init__(self, message: str, about: str = "") -> None:
+        super().__init__(message)
+        self.about = about
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,15 @@ class PoolOptions:
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's answer: its header, the raw bytes, and the seconds the job had waited."""
+    """A worker's answer: its header, the raw bytes, and the seconds the job had waited.
+
+    Jobs that write a file answer with `file` and no bytes.
+    """
 
     header: dict[str, Any]
     content: Content
     waited: float
+    file: SentFile | None = None
 
 
 @dataclass(eq=False)
@@ -142,7 +156,9 @@ class MediaPool:
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     def start(self) -> None:
-        """Start the workers; returns at once, they get ready by themselves."""
+        """Start the workers, once; returns at once, they get ready by themselves."""
+        if self._workers:
+            return
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_PRELOADED)
         self._workers = [_Worker(self, self._queue, context) for _ in range(self.options.workers)]
@@ -159,7 +175,7 @@ class MediaPool:
         """Have a worker do a job; `owner` is the request, among which turns are taken.
 
         `reply` answers what the worker asks on the way, in a thread. Raises MediaWorkError for a
-        file that cannot be used. A caller that is cancelled gives up its place.
+        file that cannot be used. A caller that is cancelled gives up its place, or its worker.
         """
         loop = asyncio.get_running_loop()
         job = _Job(owner, header, content, loop.create_future(), loop, reply)
@@ -211,26 +227,41 @@ class _Worker(threading.Thread):
     def _do(self, job: _Job) -> Answer | MediaWorkError:
         began = time.monotonic()
         seconds = self._pool.options.seconds
+        content: Content = b""
+        file = None
         try:
             if self._process is None:
                 self._start_process()
             self._connection.send_bytes(json.dumps(job.header).encode())
             self._connection.send_bytes(job.content)
-            while self._connection.poll(max(0, began + seconds - time.monotonic())):
+            while self._answers(job, began + seconds):
                 header = receive(self._connection)
                 if "question" not in header:
-                    content = receive_content(self._connection, header)
                     break
                 reply = json.dumps(_reply(job, header["question"])).encode()
                 self._connection.send_bytes(reply)
             else:
+                if job.future.cancelled():
+                    self._drop()
+                    return MediaWorkError("nobody waits for it any more")
                 return self._replace(f"took more than {seconds:g} s to decode")
+            if header.get("file"):
+                file = receive_file(self._connection)
+            else:
+                content = receive_content(self._connection, header)
         # What a worker sends is not trusted: that it makes no sense is as good as a breakdown.
         except (EOFError, OSError, ValueError, RuntimeError):
             return self._replace("the decoder broke down over it")
         if "error" in header:
-            return MediaWorkError(str(header["error"]))
-        return Answer(header, content, waited=began - job.asked)
+            return MediaWorkError(str(header["error"]), str(header.get("about", "")))
+        return Answer(header, content, waited=began - job.asked, file=file)
+
+    def _answers(self, job: _Job, deadline: float) -> bool:
+        """Wait for the worker's next message: whether it comes in time, and is still wanted."""
+        while (left := deadline - time.monotonic()) > 0 and not job.future.cancelled():
+            if self._connection.poll(min(left, _LOOK)):
+                return True
+        return False
 
     def _start_process(self) -> None:
         ours, theirs = self._context.Pipe()
@@ -241,9 +272,13 @@ class _Worker(threading.Thread):
         theirs.close()
         self._connection = ours
 
-    def _replace(self, reason: str) -> MediaWorkError:
+    def _drop(self) -> None:
+        """End the process; the next job starts another."""
         self.end()
         self._process = None
+
+    def _replace(self, reason: str) -> MediaWorkError:
+        self._drop()
         self._pool.replaced += 1
         return MediaWorkError(reason)
 

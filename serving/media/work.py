@@ -1,4 +1,4 @@
-"""What one worker process of the media pool does: bytes of a file in, arrays of pixels out.
+"""What one worker process of the media pool does: bytes of a file in, pixels or samples out.
 
 Runs in a process of its own, because it parses bytes that strangers sent: what crashes or hangs
 here costs one file and one process. Answers are a header in JSON and raw bytes, never a pickle, so
@@ -25,7 +25,14 @@ _GROWTH = 6 << 30
 
 
 class MediaRefusedError(ValueError):
-    """A file that is not taken; the message is for the client."""
+    """A file that is not taken; the message is for the client.
+
+    `about` names what the message is about, where it is more than the file.
+    """
+
+    def __init__(self, message: str, about: str = "") -> None:
+        super().__init__(message)
+        self.about = about
 
 
 def work(connection: Connection) -> None:
@@ -64,7 +71,7 @@ def _answer(
     try:
         answer, pixels = _JOBS[header["kind"]](header, content, ask)
     except MediaRefusedError as error:
-        return {"error": str(error)}, b""
+        return {"error": str(error), "about": error.about}, b""
     except MemoryError:
         return {"error": "decoding it takes more memory than is allowed"}, b""
     except Exception as error:  # noqa: BLE001 (decoders raise anything for what is no image)
@@ -90,7 +97,13 @@ def _video(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str,
     return video_job(header, content, ask)
 
 
-_JOBS = {"image": _image, "audio": _sound, "video": _video}
+def _recording(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str, Any], Any]:
+    from sensorium.serving.media.recording_work import recording_job
+
+    return recording_job(header, content)
+
+
+_JOBS = {"image": _image, "audio": _sound, "video": _video, "recording": _recording}
 
 
 def _words(error: BaseException) -> str:

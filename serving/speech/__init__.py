@@ -1,7 +1,7 @@
 """Transcription with Whisper models: /v1/audio/transcriptions and /v1/audio/translations.
 
     request.py      form fields -> a checked request
-    recording.py    a sound or video file -> 16 kHz samples on disk, within limits
+    recording.py    a sound or video file -> 16 kHz samples on disk, by the media workers
     features.py     samples -> log-mel spectra, a window at a time; loudness.py: where it is quiet
     whisper.py      what must be known of a checkpoint; vocabulary.py: its tokens
     rules.py        which tokens may be chosen; carried into the engine

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -16,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sensorium.serving.errors import BadRequestError
 from sensorium.serving.speech.answers import answer, delta_event, done_event
-from sensorium.serving.speech.recording import Recording, SoundLimits, decode
+from sensorium.serving.speech.recording import Decoder, Recording
 from sensorium.serving.speech.request import SpeechRequest, read_request
 from sensorium.serving.speech.segments import Segment
 from sensorium.serving.speech.sequential import Wanted
@@ -30,17 +28,15 @@ SPEECH_ROUTES = {
     "/v1/audio/transcriptions": "transcribe",
     "/v1/audio/translations": "translate",
 }
-_DECODERS = 2
 
 
 class SpeechApp:
     """An ASGI app. Errors are raised as `RequestError`, for the outer app to answer."""
 
-    def __init__(self, others: ASGIApp, transcriber: Transcriber, limits: SoundLimits) -> None:
+    def __init__(self, others: ASGIApp, transcriber: Transcriber, decoder: Decoder) -> None:
         self._others = others
         self._transcriber = transcriber
-        self._limits = limits
-        self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode-sound")
+        self._decoder = decoder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = SPEECH_ROUTES.get(scope.get("path", ""))
@@ -63,7 +59,7 @@ class SpeechApp:
         self, request: SpeechRequest, data: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
         wanted = self._wanted(request)
-        recording = await self._decode(data, request.channel)
+        recording = await self._decoder.decode(data, request.channel)
         del data
         pieces = self._transcriber.write(recording, wanted, request.sequential)
         if request.stream:
@@ -96,14 +92,6 @@ class SpeechApp:
         alone = request.languages[0] if len(request.languages) == 1 else None
         task = Task(request.task, alone, request.languages, request.temperatures, request.seed)
         return Wanted(task, tuple(prompt), request.context, request.words)
-
-    async def _decode(self, data: bytes, channel: int | None) -> Recording:
-        cancelled = threading.Event()
-        work = self._decoders.submit(decode, data, self._limits, channel, cancelled)
-        try:
-            return await asyncio.wrap_future(work)
-        finally:
-            cancelled.set()
 
     async def _stream(
         self,

@@ -11,6 +11,7 @@ of filters was made by librosa, on Slaney's mel scale.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ __all__ = [
     "RATE",
     "WINDOW_FRAMES",
     "LogMel",
+    "Samples",
+    "Spectrum",
     "frames_of",
 ]
 
@@ -32,8 +35,15 @@ _SIZE = 400
 _EDGE = _SIZE // 2
 _BLOCK = 6_000  # frames transformed at once while looking for the loudest
 
-Samples = NDArray[np.int16]
 Spectrum = NDArray[np.float32]
+
+
+class Samples(Protocol):
+    """16-bit samples, an array or what reads them where a slice is taken."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> NDArray[np.int16]: ...
 
 
 def frames_of(samples: Samples) -> int:
@@ -44,8 +54,8 @@ def frames_of(samples: Samples) -> int:
 class LogMel:
     """The spectrum of a recording, computed where it is asked for.
 
-    `samples` may be a memory map. `loudest` is the highest log10 mel power of the recording, which
-    sets how dark the darkest shown is.
+    `loudest` is the highest log10 mel power of the recording, which sets how dark the darkest shown
+    is.
     """
 
     def __init__(self, samples: Samples, bins: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,11 @@ import soundfile
 from sensorium.serving.errors import UnavailableError
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.state import ServerState
+from sensorium.serving.media.pipeline import MediaPipeline
+from sensorium.serving.media.pool import PoolOptions
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.speech.app import SpeechApp
-from sensorium.serving.speech.recording import SoundLimits
+from sensorium.serving.speech.recording import Decoder, SoundLimits
 from sensorium.serving.speech.transcriber import Transcriber
 from sensorium.serving.speech.whisper import Whisper
 from sensorium.serving.speech.window import Window
@@ -53,10 +57,13 @@ def two_segments(window: Window, temperature: float) -> Line:
 class Served:
     """A server whose one model is a scripted Whisper."""
 
-    def __init__(self, whisper: Whisper, limits: SoundLimits | None = None) -> None:
+    def __init__(
+        self, whisper: Whisper, media: MediaPipeline, limits: SoundLimits | None = None
+    ) -> None:
         self.speech = ScriptedSpeech(whisper, two_segments)
         model = FakeModel(capabilities=frozenset({"transcription"}))
-        model.app = SpeechApp(model.app, Transcriber(self.speech, whisper), limits or SoundLimits())
+        decoder = Decoder(media, limits or SoundLimits())
+        model.app = SpeechApp(model.app, Transcriber(self.speech, whisper), decoder)
         slot = ModelSlot(("w",))
         slot.model = model
         self.app = SensoriumApp(ServerState(ModelTable([slot])))
@@ -70,9 +77,16 @@ class Served:
         return await self.client.post(path, data={"model": "w", **fields}, files=file)
 
 
+@pytest.fixture(scope="module")
+def media() -> Iterator[MediaPipeline]:
+    found = MediaPipeline(recordings=PoolOptions(1))
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def served(whisper: Whisper) -> Served:
-    return Served(whisper)
+def served(whisper: Whisper, media: MediaPipeline) -> Served:
+    return Served(whisper, media)
 
 
 async def test_json(served: Served) -> None:
@@ -257,14 +271,16 @@ async def test_a_broken_form(served: Served) -> None:
     assert answer.status_code == 400
 
 
-async def test_a_recording_over_the_limit(whisper: Whisper) -> None:
-    answer = await Served(whisper, SoundLimits(seconds=3)).ask()
+async def test_a_recording_over_the_limit(whisper: Whisper, media: MediaPipeline) -> None:
+    answer = await Served(whisper, media, SoundLimits(seconds=3)).ask()
     assert answer.status_code == 400
     assert "3 s" in answer.json()["error"]["message"]
 
 
-async def test_an_english_model_neither_translates_nor_speaks_german(tmp_path: Path) -> None:
-    served = Served(tiny_facts(tmp_path, english=True))
+async def test_an_english_model_neither_translates_nor_speaks_german(
+    tmp_path: Path, media: MediaPipeline
+) -> None:
+    served = Served(tiny_facts(tmp_path, english=True), media)
     translation = await served.ask(path="/v1/audio/translations")
     german = await served.ask(language="de")
     assert [translation.status_code, german.status_code] == [400, 400]
@@ -283,6 +299,37 @@ async def test_an_engine_that_dies_leaves_no_half_answer(served: Served) -> None
     assert "transcript.text.delta" in events
     assert "transcript.text.done" not in events
     assert json.loads(events.split("\n\n")[-2].removeprefix("data: "))["error"]
+
+
+async def test_a_worker_that_dies_over_a_file_fails_that_request_only(
+    served: Served, media: MediaPipeline
+) -> None:
+    await served.ask()  # the worker is up
+    [worker] = media.recordings.pids()
+    os.kill(worker, signal.SIGSTOP)  # so that it dies over the file, whatever is in it
+    asked = asyncio.create_task(served.ask())
+    await asyncio.sleep(0.2)
+    os.kill(worker, signal.SIGKILL)
+    error = (await asked).json()["error"]
+    assert error["message"] == "The file cannot be read: the decoder broke down over it"
+    assert (error["param"], error["code"]) == ("file", "invalid_audio")
+    assert (await served.ask()).json()["text"] == "Hello there."
+    assert media.recordings.replaced == 1
+
+
+async def test_a_client_that_leaves_while_its_file_is_decoded_frees_the_worker(
+    served: Served, media: MediaPipeline
+) -> None:
+    await served.ask()
+    [worker] = media.recordings.pids()
+    os.kill(worker, signal.SIGSTOP)
+    leaving = asyncio.Event()
+    gone = asyncio.create_task(leave_after(served, leaving))
+    await asyncio.sleep(0.2)
+    leaving.set()
+    await gone
+    assert (await served.ask()).json()["text"] == "Hello there."
+    assert media.recordings.pids() != [worker]
 
 
 async def test_a_client_that_leaves_ends_the_work(served: Served) -> None:
