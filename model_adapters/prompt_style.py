@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 __all__ = [
+    "ANSWER_MARK",
     "IMAGE_MARK",
     "MARK_START",
     "PIECE_MARK",
@@ -36,6 +37,8 @@ PIECE_MARK = f"{MARK_START}piece|>"
 # Stands before and after every text that comes from a conversation. A noncharacter, which no text
 # for exchange holds.
 USER_MARK = "\ufdd0"
+# Stands before the first USER_MARK of an answer; another one inside such a text means nothing.
+ANSWER_MARK = "\ufdd2"
 # Stand for an image and a video in texts for people.
 _IMAGE = "<image>"
 _VIDEO = "<video>"
@@ -143,7 +146,7 @@ class PromptStyle:
         """The same as a Jinja chat template, starting with the BOS token when `bos` is set.
 
         Images are marked by `IMAGE_MARK`, videos by `VIDEO_MARK`, texts of the conversation by
-        `USER_MARK` on either side.
+        `USER_MARK` on either side, answers by an `ANSWER_MARK` before.
         """
         system = _marked("(m['content'] | trim)" if self.strip else "m['content']")
         lines = [
@@ -166,7 +169,7 @@ class PromptStyle:
             f"{{{{- {user} -}}}}",
             "{%- set ns.pending = false -%}",
             "{%- elif m['role'] == 'assistant' -%}",
-            f"{{{{- {_expression(self.assistant)} -}}}}",
+            f"{{{{- {_expression(self.assistant, before=ANSWER_MARK)} -}}}}",
             "{%- endif -%}",
             "{%- endfor -%}",
             "{%- if add_generation_prompt -%}",
@@ -268,14 +271,18 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _expression(form: str, lead: str = "''") -> str:
-    """A Jinja expression that fills `{system}` and `{text}` in; `lead` is one itself."""
+def _expression(form: str, lead: str = "''", before: str = "") -> str:
+    """A Jinja expression that fills `{system}` and `{text}` in; `lead` is one itself.
+
+    `before` is written before the text.
+    """
     pieces: list[str] = []
     for index, around in enumerate(form.split(_SYSTEM_MARK)):
         if index:
             pieces.append("ns.system")
         for inner, text in enumerate(around.split(_TEXT_MARK)):
             if inner:
+                pieces += [_quoted(before)] if before else []
                 pieces.append(f"content(m['content'], {lead})")
             if text:
                 pieces.append(_quoted(text))

@@ -134,7 +134,9 @@ class Tokenizer:
     the tokenizer's; otherwise padding rows take part in the softmax. `folder` is the sub-folder
     that holds the files. `legacy` is what the authors' loader says to the slow Llama tokenizer
     (None: what the files say). `starts_with_bos`: the authors' code puts the BOS token before a
-    prompt though the tokenizer does not.
+    prompt though the tokenizer does not. `in_text` is a pattern of the added tokens that count also
+    where a conversation's text holds them, because the authors' own questions do; `in_answers` of
+    those that count in earlier answers. All others are text there.
     """
 
     slow_llama: bool = False
@@ -142,6 +144,8 @@ class Tokenizer:
     folder: str = ""
     legacy: bool | None = None
     starts_with_bos: bool = False
+    in_text: str = ""
+    in_answers: str = ""
 
 
 @dataclass(frozen=True)

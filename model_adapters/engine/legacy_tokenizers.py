@@ -116,6 +116,7 @@ def _from_sentencepiece(file: Path, kind: SentencePieceFile, options: dict[str, 
     }
     tokens = {name: token for name, token in named.items() if token is not None}
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **tokens, **options)
+    fast.symbols = _symbols(model)
     _add_tokens(fast, file.parent / "added_tokens.json")
     bos = tokens.get("bos_token")
     if bos is not None and settings.get("add_bos_token", kind.adds_bos):
@@ -140,9 +141,13 @@ def _read_model(file: Path) -> Any:
     return model
 
 
+def _symbols(model: Any) -> list[str]:
+    return [piece.piece for piece in model.pieces if piece.type == _USER_DEFINED]
+
+
 def _sentencepiece_tokenizer(model: Any) -> Tokenizer:
     spec = model.normalizer_spec
-    symbols = [piece.piece for piece in model.pieces if piece.type == _USER_DEFINED]
+    symbols = _symbols(model)
     tokenizer = Tokenizer(
         token_models.BPE(
             {piece.piece: number for number, piece in enumerate(model.pieces)},

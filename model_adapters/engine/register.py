@@ -29,10 +29,12 @@ def register() -> None:
         MASKED_ARCHITECTURE,
         install_parser,
     )
+    from sensorium.model_adapters.engine.ends import end_at_stops
     from sensorium.model_adapters.engine.text_config import TEXT_ARCHITECTURE
     from sensorium.model_adapters.registry import families
 
     install_parser()
+    end_at_stops()
     if ARCHITECTURE in MODELS_CONFIG_MAP:
         return
     package = "sensorium.model_adapters.engine"
@@ -125,6 +127,7 @@ def _defaults() -> type:
                     model_config.tokenizer, model_config.tokenizer_revision, family
                 )
                 config.authors_tokens = tokenizer.authors_tokens
+                config.end_ids = tokenizer.end_ids
 
     return ComposedDefaults
 
@@ -137,8 +140,14 @@ def _text_defaults() -> type:
 
         @staticmethod
         def verify_and_update_model_config(model_config: Any) -> None:
-            """Choose the tokenizer."""
+            """Choose the tokenizer, and say where its answers end."""
             model_config.tokenizer_mode = "sensorium-text"
+            if not model_config.skip_tokenizer_init:
+                from sensorium.model_adapters.engine.text_config import local_folder
+                from sensorium.model_adapters.engine.tokenizer import load_text_tokenizer
+
+                folder = local_folder(model_config.tokenizer, model_config.tokenizer_revision)
+                model_config.hf_config.end_ids = load_text_tokenizer(folder).end_ids
 
     return TextDefaults
 

@@ -18,8 +18,7 @@ from typing import Any
 
 from transformers.utils.hub import cached_file
 
-from sensorium.model_adapters.engine.typed_text import SPELLING, respelt
-from sensorium.model_adapters.prompt_style import USER_MARK
+from sensorium.model_adapters.engine.typed_text import any_of, respelt, spell
 
 __all__ = ["SlowPieces", "defines_symbols"]
 
@@ -103,7 +102,7 @@ class _TypedReader(_Reader):
         for piece in model.pieces:
             if piece.piece in symbols or (piece.type == _CONTROL and piece.piece in added):
                 piece.piece = respelt(piece.piece)
-        self._special = sorted(symbols | set(added), key=len, reverse=True)
+        self._special = sorted(symbols | set(added))
         lead = respelt(lead) if lead is not None and lead in symbols else lead
         super().__init__(model, {respelt(name): number for name, number in added.items()}, lead)
 
@@ -116,10 +115,7 @@ class _TypedReader(_Reader):
 
     def spelt(self, text: str) -> str:
         """The text with the template's special tokens in their private spelling, marks removed."""
-        special = re.compile("|".join(map(re.escape, self._special)))
-        parts = text.replace(SPELLING, "").split(USER_MARK)
-        parts[::2] = [special.sub(lambda found: respelt(found[0]), part) for part in parts[::2]]
-        return "".join(parts)
+        return spell(text, any_of(self._special), any_of(()))
 
 
 def defines_symbols(path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from vllm.tokenizers.hf import get_cached_tokenizer
 from sensorium.model_adapters.base_model import tokenizer_folder
 from sensorium.model_adapters.choices import with_family
 from sensorium.model_adapters.conversation import choose_style, choose_text_style
+from sensorium.model_adapters.engine.ends import stop_tokens
 from sensorium.model_adapters.engine.legacy_tokenizers import load_legacy
 from sensorium.model_adapters.engine.sentencepiece import SlowPieces, defines_symbols
 from sensorium.model_adapters.engine.text_config import local_folder
@@ -118,8 +120,12 @@ def load_tokenizer(
     base.authors_tokens = authors_tokens
     llama = kind.slow_llama and type(base) is transformers.LlamaTokenizer
     base.slow_llama = llama and not by_pieces
+    base.in_text, base.in_answers = kind.in_text, kind.in_answers
     style = choose_style(match, path)
-    _end_answers_at(base, style.stops)
+    ends = stop_tokens(base, style.stops)
+    if ends:
+        base.eos_token = next(iter(ends))
+    base.end_ids = list(ends.values())
     pieces = str(folder) if by_pieces else None
     return _in_pieces(base, style, pieces, bos=kind.starts_with_bos)
 
@@ -140,6 +146,7 @@ def load_text_tokenizer(folder: Path, **kwargs: Any) -> Any:
     style = choose_text_style(raw, model, folder)
     if isinstance(kind, TiktokenFile) and kind.chat_end is not None and style is not None:
         base.eos_token = kind.chat_end
+    base.end_ids = list(stop_tokens(base, style.stops if style is not None else ()).values())
     base.image_id = None
     return _in_pieces(base, style)
 
@@ -171,14 +178,6 @@ def _add_trained_tokens(tokenizer: Any, match: Match, path: str) -> None:
                 f"{path}: the config speaks of a trained token {token!r}, which would have the id "
                 f"{number}; the vocabulary has {match.config['vocab_size']} rows"
             )
-
-
-def _end_answers_at(tokenizer: Any, stops: tuple[str, ...]) -> None:
-    """Make the first stop that is a special token the end token: no text would show it."""
-    known = tokenizer.get_added_vocab()
-    found = next((stop for stop in stops if stop in known), None)
-    if found is not None:
-        tokenizer.eos_token = found
 
 
 def _recognised(path: str, revision: str | None, family: str | None) -> Match:
@@ -244,6 +243,8 @@ class _Pieces:
     video_id: int
     adds_bos: bool
     authors_tokens: int | None
+    # Where an answer ends beside the end token.
+    end_ids: list[int]
     bos_token: str
     bos_token_id: int
     truncation_side: str
@@ -251,6 +252,9 @@ class _Pieces:
     base: ClassVar[Any]
     backend_tokenizer: Any
     slow_llama: bool = False
+    symbols: Sequence[str] = ()
+    in_text: str = ""
+    in_answers: str = ""
     _typed: TypedText | None = None
 
     def encode(
@@ -344,7 +348,11 @@ class _Pieces:
         if self._typed is None:
             spaced = self.slow_llama and bool(getattr(self, "legacy", False))
             self._typed = TypedText(
-                self.backend_tokenizer, spaced=spaced, written=self.chat_template or ""
+                self.backend_tokenizer,
+                spaced=spaced,
+                symbols=self.symbols,
+                in_text=self.in_text,
+                in_answers=self.in_answers,
             )
         return self._typed
 

@@ -26,7 +26,7 @@ SPEC = FamilySpec(
     ),
     language_models={"GLaMMForCausalLM": LLAMA},
     prompts={"": GLAMM},
-    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False),
+    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False, in_answers=r"\[SEG\]|</?p>"),
     weights=(
         ("model.grounding_encoder.", None),
         ("model.text_hidden_fcs.", None),

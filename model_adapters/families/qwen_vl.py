@@ -37,7 +37,7 @@ SPEC = FamilySpec(
     tower=Tower(kinds=("qwen-vl",), select_layer=-1, keep_class_token=True),
     projectors=("resampler",),
     aspects={"square": "resize"},
-    tokenizer=Tokenizer(cuts_vocabulary=False),
+    tokenizer=Tokenizer(cuts_vocabulary=False, in_text="</?(ref|box|quad)>"),
     weights=(
         ("transformer.visual.attn_pool.", "projector.attn_pool."),
         ("transformer.visual.ln_post.", "projector.ln_post."),
@@ -49,8 +49,9 @@ SPEC = FamilySpec(
     read=read_qwen_vl,
     limits=(
         "the context ends at the trained `seq_length`; boxes are text between <ref> and <box> "
-        "tokens, which `skip_special_tokens: false` shows; the base model is told by its folder's "
-        "name, `Qwen-VL` (or `--conversation qwen_vl_base`), and continues the bare question"
+        "tokens, which `skip_special_tokens: false` shows and which count in questions too; the "
+        "base model is told by its folder's name, `Qwen-VL` (or `--conversation "
+        "qwen_vl_base`), and continues the bare question"
     ),
     proof="tests/families/test_qwen_vl.py",
 )

@@ -14,6 +14,10 @@ from sensorium.model_adapters.spec import FamilySpec, Tokenizer, Tower
 
 __all__ = ["SPEC"]
 
+# Words of Gemma's vocabulary that its tokenizer.json lists as added tokens.
+_HTML = (
+    "</?(table|caption|thead|tbody|tfoot|tr|th|td|h[1-6]|blockquote|strong|em|b|i|u|sub|sup|code)>"
+)
 _LANGUAGE_MODELS = (PHI, GEMMA, QWEN2, STABLELM, LLAMA)
 
 SPEC = FamilySpec(
@@ -28,7 +32,7 @@ SPEC = FamilySpec(
     language_models={model.architecture: model for model in _LANGUAGE_MODELS},
     prompts={"": TINYLLAVA, "GemmaForCausalLM": TINYLLAVA_GEMMA, "LlamaForCausalLM": VICUNA_V1},
     tower=Tower(kinds=("siglip", "clip"), drops_first_patch=True),
-    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False),
+    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False, in_text=_HTML),
     weights=(
         ("vision_tower._vision_tower.", "vision_tower."),
         ("connector._connector.", "projector."),

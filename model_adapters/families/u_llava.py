@@ -22,7 +22,7 @@ SPEC = FamilySpec(
     language_models={"UllavaCoreForCausalLM": LLAMA},
     prompts={"": U_LLAVA},
     projectors=("linear", "mlp"),
-    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False),
+    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False, in_answers=r"\[SEG\]"),
     trained_tokens={},
     weights=(
         ("llm.vision_encoder.", "vision_tower."),

@@ -60,9 +60,10 @@ class Served:
         outputs = self.llm.chat(list(conversations), self._greedy(tokens), use_tqdm=False)
         return [_answer(output) for output in outputs]
 
-    def generate(self, prompt: Any, tokens: int = 4) -> Answer:
+    def generate(self, prompt: Any, tokens: int = 4, **sampling: Any) -> Answer:
         """Continue a raw prompt greedily."""
-        return _answer(self.llm.generate(prompt, self._greedy(tokens), use_tqdm=False)[0])
+        parameters = self._greedy(tokens, **sampling)
+        return _answer(self.llm.generate(prompt, parameters, use_tqdm=False)[0])
 
     def close(self) -> None:
         """End the engine and free what it held."""
@@ -72,10 +73,10 @@ class Served:
         _clean_up()
 
     @staticmethod
-    def _greedy(tokens: int) -> Any:
+    def _greedy(tokens: int, **others: Any) -> Any:
         from vllm import SamplingParams
 
-        return SamplingParams(temperature=0, max_tokens=tokens, logprobs=5)
+        return SamplingParams(temperature=0, max_tokens=tokens, logprobs=5, **others)
 
 
 @contextmanager

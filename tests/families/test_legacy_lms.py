@@ -15,6 +15,7 @@ from tests.families import legacy_tokenizers as tokenizers
 from tests.families.legacy_checkpoints import BUILDERS
 from tests.families.proof import family_marks
 from tests.families.served import Answer, Served, question
+from tests.kit.hostile import NASTY, raw_ids
 
 pytestmark = family_marks
 TOLERANCE = 5e-4
@@ -103,9 +104,12 @@ class LegacyProof:
     def test_no_prompt_ends_the_engine(self, subject: Subject) -> None:
         from vllm.exceptions import VLLMValidationError
 
-        for ids in ([5, 639, 640, 641, 831, 832, 7], [3, 10**6], [2**31 - 1]):
+        for ids in raw_ids(subject.served.llm):
             with suppress(VLLMValidationError):  # what is let in must do no harm
                 subject.served.generate({"prompt_token_ids": ids})
+        subject.served.generate(NASTY)
+        if self.prompt is not None:
+            subject.served.chat(question(NASTY))
         assert subject.compare(subject.served.generate(TEXTS[0], tokens=4)) < TOLERANCE
 
     def test_a_slip_is_seen(self, subject: Subject) -> None:
@@ -161,6 +165,12 @@ class TestQwen(LegacyProof):
         "q, k, v": roll("transformer.h.2.attn.c_attn.weight"),
         "biases": roll("transformer.h.2.attn.c_attn.bias"),
     }
+
+    def test_each_of_the_authors_ends_is_one(self, subject: Subject) -> None:
+        """QwenLM/Qwen, qwen_generation_utils.py (`get_stop_words_ids`)."""
+        for text in ("<|im_end|>", "<|im_start|>"):
+            end = subject.served.llm.get_tokenizer().convert_tokens_to_ids(text)
+            assert subject.served.generate("Who?", logit_bias={end: 100.0}).tokens == [end]
 
 
 class TestInternLm(LegacyProof):

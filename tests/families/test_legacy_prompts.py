@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from sensorium.model_adapters.language_models import aquila, baichuan, internlm, qwen, xverse
-from sensorium.model_adapters.prompt_style import USER_MARK, PromptStyle, Turn
+from sensorium.model_adapters.prompt_style import ANSWER_MARK, USER_MARK, PromptStyle, Turn
 from tests.families.written_prompts import HUMAN, ONE, THREE
 
 _AQUILA = {style.name: style for style in aquila.STYLES}
@@ -99,4 +99,4 @@ def _by_jinja(style: PromptStyle, turns: Sequence[Turn]) -> str:
     messages = [{"role": role, "content": text} for role, text in turns]
     template = environment.from_string(style.jinja(bos=False))
     text = str(template.render(messages=messages, add_generation_prompt=True))
-    return text.replace(USER_MARK, "")
+    return text.replace(USER_MARK, "").replace(ANSWER_MARK, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from sensorium.model_adapters.choices import CONVERSATION
 from sensorium.model_adapters.conversation import choose_style
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.prompt_style import (
+    ANSWER_MARK,
     IMAGE_MARK,
     PIECE_MARK,
     USER_MARK,
@@ -56,7 +58,7 @@ def by_template(style: PromptStyle, turns: list[Turn], *, bos: bool = False) -> 
     template = environment.from_string(style.jinja(bos=bos))
     text: str = template.render(messages=messages, add_generation_prompt=True, bos_token="<s>")
     assert text.count(USER_MARK) % 2 == 0
-    return text.replace(USER_MARK, "").replace(PIECE_MARK, "")
+    return re.sub(f"{USER_MARK}|{ANSWER_MARK}|{re.escape(PIECE_MARK)}", "", text)
 
 
 NUMBERED = PromptStyle(

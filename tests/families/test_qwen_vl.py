@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image, ImageOps
 from torch.nn import functional
 
 from tests.families.legacy_reference import QwenReference
 from tests.families.legacy_tokenizers import encode_qwen
+from tests.families.parity import Subject
 from tests.families.proof import FamilyProof, family_marks
 from tests.families.reference import Reference
 
@@ -134,3 +136,9 @@ class TestQwenVl(FamilyProof):
     def read(cls, checkpoint: Path) -> Any:
         """The authors' code."""
         return QwenVlReference(checkpoint)
+
+    @pytest.mark.parametrize("end", ENDS)
+    def test_each_of_the_authors_ends_is_one(self, subject: Subject, end: int) -> None:
+        """`get_stop_words_ids` names two, the generation config the third."""
+        answer = subject.served.generate("Who are you?", logit_bias={end: 100.0})
+        assert answer.tokens == [end]

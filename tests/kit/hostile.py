@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["HOSTILE", "NASTY"]
+__all__ = ["HOSTILE", "NASTY", "raw_ids"]
 
 NASTY = "<image> <image> </s> <s> <unk> <im_start> <|im_end|> <|sensorium:image|>"
 _IDS = ([5, 639, 640, 641, 7], [3, 10**6], [2**31 - 1], [-1], [2**63])
@@ -33,3 +33,15 @@ HOSTILE: list[tuple[str, dict[str, Any]]] = [
     ("/pooling", {"input": NASTY}),
     ("/v1/score", {"text_1": NASTY, "text_2": NASTY}),
 ]
+
+
+def raw_ids(llm: Any) -> list[list[int]]:
+    """Prompts of ids around and outside the table of an engine, and of images that are not there.
+
+    `llm` is vLLM's `LLM`.
+    """
+    rows, tokenizer = llm.model_config.get_vocab_size(), llm.get_tokenizer()
+    beyond = (rows - 1, rows, len(tokenizer) - 1, len(tokenizer), 10**6, 2**31 - 1)
+    marks = (getattr(tokenizer, name, None) for name in ("image_id", "video_id"))
+    odd = {*beyond, *(mark for mark in marks if mark is not None)}
+    return [[5, number, 7] for number in sorted(odd)] + [[-1]]
