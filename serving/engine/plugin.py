@@ -18,6 +18,9 @@ def register() -> None:
     if _below_a_server():
         leave_process_group()
         follow_parent()
+        from sensorium.serving.engine.cpu_layers import use_cpu_kernels
+
+        use_cpu_kernels()
     from sensorium.model_adapters.engine.register import register as register_composed_models
     from sensorium.model_adapters.whisper.register import register as register_whisper
 
