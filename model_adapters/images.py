@@ -3,14 +3,16 @@
 Bicubic resizing with PIL's own antialiasing, sizes truncated; transformers 5 resizes by
 torchvision, with other pixels. Squares stay 8-bit: scaling and normalising are folded into the
 tower. A picture that was decoded smaller than it is gets the shape that its full size would have.
-Authors who resized tensors made no whole numbers of them: see `plain_resizing`.
+Authors who resized tensors made no whole numbers of them: see `plain_resizing`. Pictures are
+arrays `[rows, columns, 3]` here, sizes (width, height).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ from PIL import Image
 
 from sensorium.model_adapters.layouts import AnyresLayout, ViewsLayout
 from sensorium.model_adapters.plain_resizing import PLAIN, plain_crop
-from sensorium.model_adapters.resampling import Resample, bicubic
+from sensorium.model_adapters.resampling import Picture, Resample, bicubic
 from sensorium.model_adapters.videos import SAMPLERS
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ Size = tuple[int, int]
 
 
 def prepare(
-    image: Image.Image,
+    image: Image.Image | Picture,
     plan: Plan,
     size: Size | None = None,
     resample: Resample = bicubic,
@@ -71,22 +73,23 @@ def prepare(
     authors' code. `size` is the file's (width, height) where `image` was decoded smaller; `several`
     says that it is not alone in its prompt.
     """
-    image = image.convert("RGB")
+    picture = np.array(image.convert("RGB")) if isinstance(image, Image.Image) else image
+    full = size or (picture.shape[1], picture.shape[0])
     layout = plan.layout(several=several)
     if plan.image.resize in PLAIN:
-        return _stacked([plain_crop(np.asarray(image), plan.image.size, plan.image.resize)])
+        return _stacked([plain_crop(picture, plan.image.size, plan.image.resize)])
     if isinstance(layout, AnyresLayout):
-        squares = tile(image, layout, size or image.size, resample)
+        squares = tile(picture, layout, full, resample)
     elif plan.aspect(several=several) == "pad":
-        squares = [pad_and_resize(image, plan.image.pad_colour, plan.image.size, resample)]
+        squares = [pad_and_resize(picture, plan.image.pad_colour, plan.image.size, resample)]
     elif isinstance(layout, ViewsLayout):
-        squares = grid(image, layout, size or image.size, resample)
+        squares = grid(picture, layout, full, resample)
     elif plan.image.aspect == "square":
-        squares = [squash_twice(image, plan.image.size, size or image.size, resample)]
+        squares = [squash_twice(picture, plan.image.size, full, resample)]
     elif plan.image.aspect == "fit":
-        squares = [fit_and_pad(image, plan.image, size or image.size, resample)]
+        squares = [fit_and_pad(picture, plan.image, full, resample)]
     else:
-        squares = [resize_and_crop(image, plan.image, size or image.size, resample)]
+        squares = [resize_and_crop(picture, plan.image, full, resample)]
     return _stacked(squares)
 
 
@@ -98,17 +101,15 @@ def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
         frames = [collage(frames)]
     if video is not None and video.reducer == "together":
         frames = [frames[i] for i in SAMPLERS["uniform"](len(frames), video.frames, 1.0)]
+    way = "" if video is None else video.size
     if image.resize in PLAIN:
         return _stacked([plain_crop(np.asarray(frame), size, image.resize) for frame in frames])
-    if video is not None and video.size == "bilinear_crop":
-        squares = [bilinear_crop(frame, size) for frame in frames]
-    elif video is not None and video.size == "nearest":
-        squares = [nearest(frame, size) for frame in frames]
-    elif video is not None and video.size == "squash":
-        squares = [frame.resize((size, size), Image.Resampling.BICUBIC) for frame in frames]
-    else:
-        squares = [resize_and_crop(frame, image, frame.size) for frame in frames]
-    return _stacked(squares)
+    if way in ("bilinear_crop", "nearest"):
+        seen = bilinear_crop if way == "bilinear_crop" else nearest
+        return _stacked([np.asarray(seen(frame, size)) for frame in frames])
+    if way == "squash":
+        return _stacked([bicubic(np.asarray(frame), (size, size)) for frame in frames])
+    return _stacked([resize_and_crop(np.asarray(frame), image, frame.size) for frame in frames])
 
 
 def nearest(frame: Image.Image, size: int) -> Image.Image:
@@ -162,10 +163,27 @@ def collage(frames: Sequence[Image.Image]) -> Image.Image:
     return whole.resize(smaller, Image.Resampling.BILINEAR)
 
 
-def _stacked(squares: Sequence[Image.Image] | Sequence[Pixels]) -> Pixels:
-    pixels = np.stack([np.asarray(square) for square in squares])
-    channels_first: Pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-    return channels_first
+def _stacked(squares: Sequence[Pixels]) -> Pixels:
+    """Squares `[edge, edge, 3]` as one array, channels first."""
+    rows, columns = squares[0].shape[:2]
+    stacked: Pixels = np.empty((len(squares), 3, rows, columns), squares[0].dtype)
+    for place, square in zip(stacked, squares, strict=True):
+        for channel in range(3):
+            place[channel] = square[..., channel]
+    return stacked
+
+
+def _filled(size: Size, colour: Sequence[int]) -> Picture:
+    """A picture of one colour."""
+    canvas = np.empty((size[1], size[0], 3), np.uint8)
+    # Rows are copied as they are; pixel by pixel takes thirty times as long.
+    canvas[:] = np.tile(np.array(colour, np.uint8), (size[0], 1))
+    return canvas
+
+
+def _paste(canvas: Picture, picture: Picture, left: int, top: int) -> None:
+    rows, columns = picture.shape[:2]
+    canvas[top : top + rows, left : left + columns] = picture
 
 
 def picture_size(plan: Plan, size: Size) -> Size:
@@ -195,97 +213,129 @@ def picture_size(plan: Plan, size: Size) -> Size:
 
 
 def pad_and_resize(
-    image: Image.Image, colour: tuple[int, ...], size: int, resample: Resample = bicubic
-) -> Image.Image:
-    """The image in the middle of a square of `colour` (`expand2square`), resized to `size`.
+    picture: Picture, colour: tuple[int, ...], size: int, resample: Resample = bicubic
+) -> Picture:
+    """The picture in the middle of a square of `colour` (`expand2square`), resized to `size`.
 
-    A file of a few kilobytes can hold an image of 1x65000 pixels, whose square would take 12 GB.
-    The square of a long image is therefore resized a band of rows at a time, along the rows and
-    then along the columns as PIL does it, and only near the picture; the rest is plain `colour`.
+    What lies far from the picture is plain `colour` and need not be computed. A file of a few
+    kilobytes can hold an image of 1x65000 pixels, whose square would take 12 GB: the square of a
+    long one is resized a band of rows at a time.
     """
-    width, height = image.size
+    height, width = picture.shape[:2]
+    edge = max(width, height)
+    if edge > _LONG_EDGE:
+        return _pad_in_bands(picture, colour, size)
+    left, top = (edge - width) // 2, (edge - height) // 2
+    across, down = _seen(left, width, edge, size), _seen(top, height, edge, size)
+    strip = _filled((across.end - across.begin, down.end - down.begin), colour)
+    _paste(strip, picture, left - across.begin, top - down.begin)
+    square = _filled((size, size), colour)
+    done = resample(strip, (across.last - across.first, down.last - down.first))
+    _paste(square, done, across.first, down.first)
+    return square
+
+
+class _Seen(NamedTuple):
+    """A stretch `begin` to `end` of a square's edge that becomes `first` to `last`, exactly."""
+
+    begin: int
+    end: int
+    first: int
+    last: int
+
+
+def _seen(start: int, length: int, edge: int, size: int) -> _Seen:
+    """What is needed of an edge for pixels `start` to `start + length`.
+
+    It begins and ends where an input and an output pixel begin together, so that the rest of the
+    edge can be left out without moving a sampling point.
+    """
+    blocks = math.gcd(edge, size)
+    step, made = edge // blocks, size // blocks
+    # A bicubic kernel reaches two output pixels far; those it is cut off for must be plain.
+    margin = math.ceil(4 * edge / size) + 1
+    first = max(0, (start - margin) // step)
+    last = min(blocks, -(-(start + length + margin) // step))
+    return _Seen(first * step, last * step, first * made, last * made)
+
+
+def _pad_in_bands(picture: Picture, colour: tuple[int, ...], size: int) -> Picture:
+    """Along the rows and then along the columns as PIL does it, and only near the picture."""
+    height, width = picture.shape[:2]
     edge = max(width, height)
     left, top = (edge - width) // 2, (edge - height) // 2
-    if edge <= _LONG_EDGE:
-        square = Image.new("RGB", (edge, edge), colour)
-        square.paste(image, (left, top))
-        return resample(square, (size, size))
     scale = edge / size
-    # A bicubic kernel reaches two output pixels far.
     first = max(0, math.floor(left / scale) - 3)
     last = min(size, math.ceil((left + width) / scale) + 3)
     begin = max(0, math.floor((first - 3) * scale))
     end = min(edge, math.ceil((last + 3) * scale))
-    narrow = Image.new("RGB", (size, edge), colour)
+    narrow = _filled((size, edge), colour)
     for start in range(0, height, _BAND):
         rows = min(_BAND, height - start)
-        band = Image.new("RGB", (end - begin, rows), colour)
-        band.paste(image.crop((0, start, width, start + rows)), (left - begin, 0))
+        band = _filled((end - begin, rows), colour)
+        _paste(band, picture[start : start + rows], left - begin, 0)
         box = (first * scale - begin, 0, min(last * scale - begin, end - begin), rows)
-        done = band.resize((last - first, rows), Image.Resampling.BICUBIC, box=box)
-        narrow.paste(done, (first, top + start))
-    return narrow.resize((size, size), Image.Resampling.BICUBIC)
+        _paste(narrow, bicubic(band, (last - first, rows), box), first, top + start)
+    return bicubic(narrow, (size, size))
 
 
 def fit_and_pad(
-    image: Image.Image, plan: ImagePlan, full: Size, resample: Resample = bicubic
-) -> Image.Image:
-    """The image resized so that its longer edge is the square's, padded with the mean colour.
+    picture: Picture, plan: ImagePlan, full: Size, resample: Resample = bicubic
+) -> Picture:
+    """The picture resized so that its longer edge is the square's, padded with the mean colour.
 
     deepseek-ai/DeepSeek-VL, deepseek_vl/models/image_processing_vlm.py: no edge below 14 pixels.
     """
     size, longest = plan.size, max(full)
     width, height = (max(int(edge / longest * size), _SHORTEST) for edge in full)
-    square = Image.new("RGB", (size, size), plan.pad_colour)
-    square.paste(resample(image, (width, height)), ((size - width) // 2, (size - height) // 2))
+    square = _filled((size, size), plan.pad_colour)
+    fitted = resample(picture, (width, height))
+    _paste(square, fitted, (size - width) // 2, (size - height) // 2)
     return square
 
 
-def squash_twice(
-    image: Image.Image, size: int, full: Size, resample: Resample = bicubic
-) -> Image.Image:
-    """The image squashed to a square of its longer edge, and that resized.
+def squash_twice(picture: Picture, size: int, full: Size, resample: Resample = bicubic) -> Picture:
+    """The picture squashed to a square of its longer edge, and that resized.
 
     X-PLUG/mPLUG-Owl, mPLUG-Owl2/mplug_owl2/mm_utils.py (`process_images`). The first square ends at
     8192 pixels: that of a thin file could take gigabytes.
     """
     edge = min(max(full), max(_LONG_EDGE, size))
-    return resample(resample(image, (edge, edge)), (size, size))
+    return resample(resample(picture, (edge, edge)), (size, size))
 
 
 def grid(
-    image: Image.Image, layout: ViewsLayout, full: Size, resample: Resample = bicubic
-) -> list[Image.Image]:
-    """The image resized to a grid of squares, row by row."""
+    picture: Picture, layout: ViewsLayout, full: Size, resample: Resample = bicubic
+) -> list[Picture]:
+    """The picture resized to a grid of squares, row by row."""
     across, down = layout.tiles(*full)
-    edge = layout.size
-    canvas = resample(image, (across * edge, down * edge))
-    corners = [(column * edge, row * edge) for row in range(down) for column in range(across)]
-    return [canvas.crop((left, top, left + edge, top + edge)) for left, top in corners]
+    canvas = resample(picture, (across * layout.size, down * layout.size))
+    return _squares(canvas, layout.size)
 
 
 def tile(
-    image: Image.Image, layout: AnyresLayout, full: Size, resample: Resample = bicubic
-) -> list[Image.Image]:
-    """The whole image squeezed into one square, then its tiles, row by row, padded with black."""
-    canvas = Image.new("RGB", layout.canvas(*full))
-    fitted = resample(image, layout.fitted(*full))
-    canvas.paste(fitted, ((canvas.width - fitted.width) // 2, (canvas.height - fitted.height) // 2))
-    size = layout.size
-    squares = [resample(image, (size, size))]
-    for top in range(0, canvas.height, size):
-        for left in range(0, canvas.width, size):
-            squares.append(canvas.crop((left, top, left + size, top + size)))
-    return squares
+    picture: Picture, layout: AnyresLayout, full: Size, resample: Resample = bicubic
+) -> list[Picture]:
+    """The whole picture squeezed into one square, then its tiles, row by row, padded with black."""
+    width, height = layout.canvas(*full)
+    fitted = resample(picture, layout.fitted(*full))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    _paste(canvas, fitted, (width - fitted.shape[1]) // 2, (height - fitted.shape[0]) // 2)
+    return [resample(picture, (layout.size, layout.size)), *_squares(canvas, layout.size)]
+
+
+def _squares(canvas: Picture, size: int) -> list[Picture]:
+    corners = itertools.product(*(range(0, edge, size) for edge in canvas.shape[:2]))
+    return [canvas[top : top + size, left : left + size] for top, left in corners]
 
 
 def resize_and_crop(
-    image: Image.Image, plan: ImagePlan, full: Size, resample: Resample = bicubic
-) -> Image.Image:
+    picture: Picture, plan: ImagePlan, full: Size, resample: Resample = bicubic
+) -> Picture:
     """To the tower's square: both edges resized, or the shorter one and a centre crop."""
     size = plan.size
     if plan.resize == "squash":
-        return resample(image, (size, size))
+        return resample(picture, (size, size))
     width, height = full
     if width <= height:
         target = (size, int(size * height / width))
@@ -295,11 +345,9 @@ def resize_and_crop(
     if max(target) > _LONGEST * size:
         # Only what the crop keeps: the whole of a thin image could take gigabytes.
         # In two steps, as PIL resizes: along the rows, then along the columns.
-        width, height = image.size
+        height, width = picture.shape[:2]
         across, down = width / target[0], height / target[1]
         columns = (left * across, 0, min((left + size) * across, width), height)
         rows = (0, top * down, size, min((top + size) * down, height))
-        image = image.resize((size, height), Image.Resampling.BICUBIC, box=columns)
-        return image.resize((size, size), Image.Resampling.BICUBIC, box=rows)
-    image = resample(image, target)
-    return image.crop((left, top, left + size, top + size))
+        return bicubic(bicubic(picture, (size, height), columns), (size, size), rows)
+    return resample(picture, target)[top : top + size, left : left + size]

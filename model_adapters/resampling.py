@@ -7,29 +7,42 @@ differ in less than one value of a hundred, by one level of 255 (tests/families/
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["Resample", "bicubic", "fast_bicubic"]
+__all__ = ["Picture", "Resample", "bicubic", "fast_bicubic"]
 
-# From an RGB image and (width, height) to that image in that size.
-Resample = Callable[[Image.Image, tuple[int, int]], Image.Image]
-
-
-def bicubic(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """As the authors' code did, to the last bit."""
-    return image.resize(size, Image.Resampling.BICUBIC)
+# RGB, `[rows, columns, 3]`.
+Picture: TypeAlias = npt.NDArray[np.uint8]
+# From a picture and (width, height) to that picture in that size.
+Resample = Callable[[Picture, tuple[int, int]], Picture]
 
 
-def fast_bicubic(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def bicubic(
+    picture: Picture, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Picture:
+    """As the authors' code did, to the last bit; `box` is the part to resize (PIL's corners)."""
+    resized = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC, box=box)
+    return np.asarray(resized)
+
+
+def fast_bicubic(picture: Picture, size: tuple[int, int]) -> Picture:
     """By torch where the picture shrinks; as `bicubic` where it grows."""
     import torch
 
-    if size[0] > image.width or size[1] > image.height:
-        return bicubic(image, size)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+    if size[0] > picture.shape[1] or size[1] > picture.shape[0]:
+        return bicubic(picture, size)
+    # torch complains of arrays that cannot be written.
+    pixels = torch.from_numpy(picture if picture.flags.writeable else picture.copy())
     scaled = torch.nn.functional.interpolate(
-        pixels, size=(size[1], size[0]), mode="bicubic", antialias=True, align_corners=False
+        pixels.permute(2, 0, 1)[None],
+        size=(size[1], size[0]),
+        mode="bicubic",
+        antialias=True,
+        align_corners=False,
     )
-    return Image.fromarray(scaled[0].permute(1, 2, 0).contiguous().numpy())
+    found: Picture = scaled[0].permute(1, 2, 0).numpy()
+    return found

@@ -16,12 +16,14 @@ import time
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+import numpy.typing as npt
+from PIL import Image, ImageCms
 
 from sensorium.model_adapters import images
 from sensorium.model_adapters.plan import Plan
 from sensorium.model_adapters.resampling import bicubic, fast_bicubic
 from sensorium.serving.media.fitting import Fit, read_fit
+from sensorium.serving.media.jpeg import decode_jpeg
 from sensorium.serving.media.work import MediaRefusedError
 
 __all__ = ["FORMATS", "image_job"]
@@ -37,6 +39,17 @@ with contextlib.suppress(ImportError):  # photos of phones, where the library fo
 FORMATS = tuple(name for name in _TAKEN if name in Image.OPEN)
 # The pixel check is ours, before decoding; Pillow's own one warns first.
 Image.MAX_IMAGE_PIXELS = None
+# By EXIF's orientation, as PIL's `ImageOps.exif_transpose` does.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_ITS_SIDE = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 # A picture is decoded at no less than this many times the size that it is needed in.
 _GAP = 1.5
 
@@ -52,34 +65,60 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
     """
     began = time.perf_counter()
     rule = _rule(header["recipe"]) if header.get("recipe") else None
-    plan = rule if isinstance(rule, Plan) else None
     exact = bool(header["exact"])
     image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-    size = _upright_size(image)
+    turn = _turn(image)
+    size = (image.height, image.width) if turn in _ON_ITS_SIDE else image.size
     if size[0] * size[1] > header["max_pixels"]:
         raise MediaRefusedError(
             f"it has {size[0]}x{size[1]} pixels, {size[0] * size[1]:,} in all; "
             f"at most {header['max_pixels']:,} are taken: send it smaller"
         )
-    fitted = rule.target(size) if isinstance(rule, Fit) else None
-    wanted = images.picture_size(plan, size) if plan is not None else fitted
+    wanted = _wanted(rule, size)
     if wanted is not None and not exact:
         _decode_small(image, wanted, size)
-    image = _upright(image)
+    picture = None if exact else decode_jpeg(image, content)
+    if picture is not None and turn is not None:
+        picture = np.array(Image.fromarray(picture).transpose(turn))
+    elif picture is None:
+        image.load()
+        image = image.transpose(turn) if turn is not None else image
     decoded = time.perf_counter()
-    pixels: Any
-    if plan is None:
-        image = in_mode(image, header.get("mode"), tuple(header["background"]))
-        if fitted is not None and image.mode == "RGB":
-            image = fast_bicubic(image, fitted)
-        answer, pixels = {"mode": image.mode, "drawn": image.size}, image.tobytes()
-    else:
-        image = in_mode(image, None, ())
-        pixels = images.prepare(image, plan, size, bicubic if exact else fast_bicubic)
+    if isinstance(rule, Plan):
+        given = in_mode(image, None, ()) if picture is None else picture
+        pixels = images.prepare(given, rule, size, bicubic if exact else fast_bicubic)
         answer = {"shape": pixels.shape, "dtype": pixels.dtype.name}
+    else:
+        pixels, answer = _drawn(picture, image, header, wanted)
     times = {"decode": decoded - began, "prepare": time.perf_counter() - decoded}
     milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in times.items()}
     return {**answer, "size": size, "milliseconds": milliseconds}, pixels
+
+
+def _wanted(rule: Plan | Fit | None, size: tuple[int, int]) -> tuple[int, int] | None:
+    """In what size a picture of `size` is seen; None where it is left as it is."""
+    if isinstance(rule, Plan):
+        return images.picture_size(rule, size)
+    return rule.target(size) if rule is not None else None
+
+
+def _drawn(
+    picture: npt.NDArray[np.uint8] | None,
+    image: Image.Image,
+    header: dict[str, Any],
+    fitted: tuple[int, int] | None,
+) -> tuple[Any, dict[str, Any]]:
+    """One image in the mode asked for and, where it is to fit, in that size; and what it is."""
+    if picture is None or header.get("mode") not in (None, "RGB"):
+        whole = image if picture is None else Image.fromarray(picture)
+        image = in_mode(whole, header.get("mode"), tuple(header["background"]))
+        if fitted is None or image.mode != "RGB":
+            return image.tobytes(), {"mode": image.mode, "drawn": image.size}
+        picture = np.array(image)
+    if fitted is not None:
+        picture = fast_bicubic(picture, fitted)
+    pixels = np.ascontiguousarray(picture)
+    return pixels, {"mode": "RGB", "drawn": (pixels.shape[1], pixels.shape[0])}
 
 
 @functools.lru_cache(maxsize=64)
@@ -87,18 +126,11 @@ def _rule(recipe: str) -> Plan | Fit:
     return read_fit(recipe) or Plan.from_dict(json.loads(recipe))
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    turned = False
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What brings it upright, by its EXIF (or XMP) orientation."""
     with contextlib.suppress(Exception):  # what cannot be read says nothing
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to refuse the picture
-        image = ImageOps.exif_transpose(image)
-    return image
+        return _TURNS.get(image.getexif().get(0x0112, 1))
+    return None
 
 
 def _decode_small(image: Image.Image, wanted: tuple[int, int], size: tuple[int, int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 
 import sensorium.serving.media.image_work
@@ -9,5 +11,9 @@ import sensorium.serving.media.work  # noqa: F401
 
 __all__: list[str] = []
 
-# A worker is one of several: each does its resampling on its own thread.
+# A worker is one of several: each works on its own thread.
 torch.set_num_threads(1)
+with contextlib.suppress(ImportError):
+    import cv2
+
+    cv2.setNumThreads(1)
