@@ -24,7 +24,7 @@ TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
 PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance --ignore=tests/speech
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install check test conformance speech measure-kernels lint pull clean
+.PHONY: help serve install check test conformance speech measure-kernels fuzz lint pull clean
 
 help:
 	@echo "make serve        install, then serve the embedded models on http://$(HOST):$(PORT)"
@@ -33,6 +33,7 @@ help:
 	@echo "make test         make check, and the tests that start real engines"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
 	@echo "make measure-kernels  on a GPU: test, tune, pin and time the kernels, also in a server"
+	@echo "make fuzz         twenty thousand spoilt media files through the media path (two minutes)"
 	@echo "make speech       Whisper base beside openai-whisper and faster-whisper, on up to an hour (half an hour)"
 	@echo "make install      install (again) into $(VENV), with the tools for development"
 	@echo "make clean        remove $(VENV) and what the tools left"
@@ -73,6 +74,9 @@ speech: $(INSTALLED)-speech
 	@sh scripts/test-packages.sh
 	@$(VENV)/bin/sensorium pull whisper-base
 	$(TEST_ENV) SENSORIUM_SPEECH_LONG=1 $(VENV)/bin/pytest tests/speech -s -o timeout=3600 $(PYTEST_ARGS)
+
+fuzz: $(INSTALLED)-dev
+	SENSORIUM_FUZZ=20000 $(PYTEST) tests/serving/media/test_fuzz.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED)-dev
 	$(VENV)/bin/ruff check .

@@ -8,6 +8,7 @@ that a worker somebody has taken over cannot run code in the server (`handover.p
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 from collections.abc import Callable
@@ -46,6 +47,7 @@ def work(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_memory()
+    _silence()
     while True:
         try:
             header = json.loads(connection.recv_bytes())
@@ -112,6 +114,13 @@ def _words(error: BaseException) -> str:
     if "cannot identify image file" in text:
         return "not an image in a format this server reads (PNG, JPEG, WebP, GIF, BMP, TIFF ...)"
     return text[:300]
+
+
+def _silence() -> None:
+    """Decoders print what they think of a file: strangers must not fill the server's log."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _limit_memory() -> None:
