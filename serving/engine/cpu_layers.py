@@ -17,6 +17,9 @@ __all__ = ["use_cpu_kernels"]
 
 # The norm's kernel reads whole vectors of eight elements.
 _VECTOR = 8
+# Counts of rows up to this, as of steps without a prompt, are few.
+_ROWS = 32
+_SMALL_WEIGHT = 1 << 20
 _ANGLES = "_sensorium_angles"
 
 
@@ -31,12 +34,34 @@ def use_cpu_kernels() -> bool:
 
     if not all(hasattr(torch.ops._C, name) for name in ("rms_norm", "rotary_embedding")):
         return False
+    from vllm import _custom_ops
     from vllm.model_executor.layers.layernorm import RMSNorm
     from vllm.model_executor.layers.rotary_embedding.mrope import MRotaryEmbedding
 
+    _custom_ops.onednn_mm = _matrix_product
     RMSNorm.forward_cpu = _norm
     MRotaryEmbedding.forward_cpu = _rotate
     return True
+
+
+def _matrix_product(handler: Any, x: Tensor, bias: Tensor | None) -> Tensor:
+    """As `vllm._custom_ops.onednn_mm`, with rows added up to a count that oneDNN has seen before.
+
+    It makes machine code for each count of rows, half a millisecond for each shape of a weight, and
+    prompts make the count of nearly every step another. For large weights that is nothing.
+    """
+    import torch
+
+    rows = x.reshape(-1, handler.k)
+    count = rows.shape[0]
+    small = count > _ROWS and handler.k * handler.n <= _SMALL_WEIGHT
+    # At most a sixteenth more, in sixteen sizes from each power of two to the next.
+    spare = -count % (1 << (count.bit_length() - 5)) if small else 0
+    if spare:
+        rows = torch.nn.functional.pad(rows, (0, 0, 0, spare))
+    product = torch.empty((count + spare, handler.n), dtype=x.dtype)
+    torch.ops._C.onednn_mm(product, rows, bias, handler.handler_tensor)
+    return product[:count].view(*x.shape[:-1], handler.n)
 
 
 def _norm(layer: Any, x: Tensor, residual: Tensor | None = None) -> Any:

@@ -77,10 +77,26 @@ def next_pass():
             compare(ours[0], theirs[0])
 
 
+def products(dtype):
+    from vllm import _custom_ops
+
+    weight, bias = torch.randn(48, 64, dtype=dtype), torch.randn(48, dtype=dtype)
+    handler = _custom_ops.create_onednn_mm(weight.t())
+    for shape in ((1, 64), (31, 64), (33, 64), (7, 11, 64), (255, 64), (1027, 64)):
+        x = torch.randn(shape, dtype=dtype)
+        for added in (None, bias):
+            ours = _custom_ops.onednn_mm(handler, x, added)
+            assert ours.is_contiguous()
+            torch.testing.assert_close(
+                ours, torch.nn.functional.linear(x, weight, added), rtol=1e-2, atol=1e-2
+            )
+
+
 with set_current_vllm_config(VllmConfig(device_config=DeviceConfig(device="cpu"))), torch.no_grad():
     for dtype in CLOSE:
         norms(dtype)
         rotations(dtype)
+        products(dtype)
     next_pass()
 print("compared", tried)
 """
