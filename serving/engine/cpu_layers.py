@@ -1,9 +1,9 @@
 """Layers of vLLM 0.32 that its CPU build computes with many small operators, by one of its own.
 
 The CPU build has kernels for RMSNorm and for rotary positions (`csrc/cpu/layernorm.cpp` and
-`csrc/cpu/pos_encoding.cpp`), but its layers do not use the first at all, and the second only where
-positions have one axis. Without compilation both were a quarter of a small model's step. Models
-that are compiled take neither path: there the compiler fuses what is here.
+`csrc/cpu/pos_encoding.cpp`), but its layers do not use the first at all, and the second only for
+language models whose positions have one axis. Without compilation both were a quarter of a small
+model's step. Models that are compiled take neither path: there the compiler fuses what is here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["use_cpu_kernels"]
 _VECTOR = 8
 # Counts of rows up to this, as of steps without a prompt, are few.
 _ROWS = 32
+_MOST_ROWS = 512
 _SMALL_WEIGHT = 1 << 20
 _ANGLES = "_sensorium_angles"
 
@@ -36,11 +37,13 @@ def use_cpu_kernels() -> bool:
         return False
     from vllm import _custom_ops
     from vllm.model_executor.layers.layernorm import RMSNorm
+    from vllm.model_executor.layers.rotary_embedding.common import ApplyRotaryEmb
     from vllm.model_executor.layers.rotary_embedding.mrope import MRotaryEmbedding
 
     _custom_ops.onednn_mm = _matrix_product
     RMSNorm.forward_cpu = _norm
     MRotaryEmbedding.forward_cpu = _rotate
+    ApplyRotaryEmb.forward_cpu = _rotate_heads
     return True
 
 
@@ -54,7 +57,7 @@ def _matrix_product(handler: Any, x: Tensor, bias: Tensor | None) -> Tensor:
 
     rows = x.reshape(-1, handler.k)
     count = rows.shape[0]
-    small = count > _ROWS and handler.k * handler.n <= _SMALL_WEIGHT
+    small = _ROWS < count <= _MOST_ROWS and handler.k * handler.n <= _SMALL_WEIGHT
     # At most a sixteenth more, in sixteen sizes from each power of two to the next.
     spare = -count % (1 << (count.bit_length() - 5)) if small else 0
     if spare:
@@ -106,6 +109,26 @@ def _rotate(
     rows, angles = _angles(layer, positions, layer._match_cos_sin_cache_dtype(query))
     torch.ops._C.rotary_embedding(rows, query, key, layer.head_size, angles, layer.is_neox_style)
     return query, key
+
+
+def _rotate_heads(layer: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """As `ApplyRotaryEmb.forward_native`, which vision towers use.
+
+    `x`: `[images, rows, heads, n]` or without the first; `cos` and `sin`: `[rows, n / 2]`.
+    """
+    import torch
+
+    rows, half = cos.shape
+    fits = x.shape[-1] == 2 * half and x.shape[-3] == rows and cos.ndim == 2
+    if not fits or (layer.enable_fp32_compute and x.dtype != torch.float32):
+        plain: Tensor = layer.forward_native(x, cos, sin)
+        return plain
+    rotated = x.clone(memory_format=torch.contiguous_format)
+    table = torch.cat((cos, sin), dim=-1).to(x.dtype)
+    heads = rotated.view(-1, x.shape[-2] * x.shape[-1])
+    at = torch.arange(rows).repeat(heads.shape[0] // rows if rows else 1)
+    torch.ops._C.rotary_embedding(at, heads, None, 2 * half, table, layer.is_neox_style)
+    return rotated
 
 
 def _angles(layer: Any, positions: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:

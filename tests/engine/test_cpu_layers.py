@@ -18,6 +18,7 @@ from sensorium.serving.engine.cpu_layers import use_cpu_kernels
 
 assert use_cpu_kernels()
 from vllm.model_executor.layers.layernorm import RMSNorm
+from vllm.model_executor.layers.rotary_embedding.common import ApplyRotaryEmb
 from vllm.model_executor.layers.rotary_embedding.mrope import MRotaryEmbedding
 
 torch.manual_seed(0)
@@ -77,6 +78,16 @@ def next_pass():
             compare(ours[0], theirs[0])
 
 
+def towers(dtype):
+    for neox, shape in itertools.product((True, False), ((5, 2, 16), (2, 9, 3, 32), (2, 0, 3, 32))):
+        layer = ApplyRotaryEmb(is_neox_style=neox)
+        angles = 6 * torch.rand(shape[-3], shape[-1] // 2)
+        x = torch.randn(shape, dtype=dtype).transpose(-2, -1).contiguous().transpose(-2, -1)
+        before, halves = x.clone(), (angles.cos(), angles.sin())
+        compare(layer.forward_cpu(x, *halves), layer.forward_native(x, *halves))
+        compare(x, before)
+
+
 def products(dtype):
     from vllm import _custom_ops
 
@@ -97,6 +108,7 @@ with set_current_vllm_config(VllmConfig(device_config=DeviceConfig(device="cpu")
         norms(dtype)
         rotations(dtype)
         products(dtype)
+        towers(dtype)
     next_pass()
 print("compared", tried)
 """
@@ -107,4 +119,4 @@ def test_kernels_compute_what_the_layers_do() -> None:
     command = [sys.executable, "-P", "-c", _PROGRAM]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == "compared 118", done.stdout
+    assert done.stdout.splitlines()[-1] == "compared 142", done.stdout
