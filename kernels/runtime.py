@@ -30,6 +30,7 @@ __all__ = [
     "calls",
     "choose",
     "configurations",
+    "count",
     "describe_device",
     "forced",
     "mode",
@@ -98,14 +99,19 @@ def choose(problem: Problem, device: torch.device) -> Choice:
         choice = replace(choice, config=_FORCED[-1][1])
     for problems in _RECORDED:
         problems.append(problem)
-    with _LOCK:
-        _CALLS[problem.op, choice.backend, choice.reason] += 1
-        first = choice.fallback and (problem.op, choice.reason) not in _LOGGED
-        if first:
-            _LOGGED.add((problem.op, choice.reason))
-    if first:
-        _LOGGER.warning("%s runs on the torch reference: %s", problem.op, choice.reason)
+    count(problem.op, choice)
     return choice
+
+
+def count(op: str, choice: Choice) -> None:
+    """Count a choice that was made; a fallback is logged the first time."""
+    with _LOCK:
+        _CALLS[op, choice.backend, choice.reason] += 1
+        first = choice.fallback and (op, choice.reason) not in _LOGGED
+        if first:
+            _LOGGED.add((op, choice.reason))
+    if first:
+        _LOGGER.warning("%s falls back to %s: %s", op, choice.backend, choice.reason)
 
 
 def configurations(

@@ -14,9 +14,12 @@ def embed_merge(
     table: torch.Tensor,
     media: Sequence[torch.Tensor],
     plan: torch.Tensor,
+    scale: float,
     out: torch.Tensor,
 ) -> None:
     """Fill `out` `[tokens, hidden]` from `table` `[vocabulary, hidden]` and the media rows.
+
+    Text rows are multiplied by `scale`, media rows are not.
 
     A text id outside the table is looked up as 0: it can come from a prompt, and must not end the
     engine. Media places never read the table.
@@ -24,6 +27,8 @@ def embed_merge(
     owner, row = plan[0], plan[1]
     known = (owner < 0) & (ids >= 0) & (ids < table.shape[0])
     text = table[torch.where(known, ids, 0).long()]
+    if scale != 1:
+        text = text * scale
     if not sum(len(tensor) for tensor in media):
         out.copy_(text)
         return

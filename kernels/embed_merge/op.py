@@ -20,14 +20,16 @@ def embed_merge(
     media: Sequence[torch.Tensor],
     plan: torch.Tensor,
     out: torch.Tensor,
+    *,
+    scale: float = 1.0,
 ) -> torch.Tensor:
     """Fill `out` `[tokens, hidden]` and return it.
 
-    Text tokens take row `ids` of `table` `[vocabulary, hidden]`, ids outside of it row 0; media
-    tokens take the row of `media` (each `[rows, hidden]`) that `plan` of `plan_merge`, on the
-    device of `ids`, says. Raises ValueError for shapes that do not fit.
+    Text tokens take row `ids` of `table` `[vocabulary, hidden]`, ids outside of it row 0, times
+    `scale`; media tokens take the row of `media` (each `[rows, hidden]`) that `plan` of
+    `plan_merge`, on the device of `ids`, says. Raises ValueError for shapes that do not fit.
     """
-    _EMBED_MERGE(ids, table, list(media), plan, out)
+    _EMBED_MERGE(ids, table, list(media), plan, scale, out)
     return out
 
 
@@ -56,20 +58,22 @@ def _run(
     table: torch.Tensor,
     media: Sequence[torch.Tensor],
     plan: torch.Tensor,
+    scale: float,
     out: torch.Tensor,
 ) -> None:
     _check(ids, table, media, plan, out)
     dtype = str(table.dtype).removeprefix("torch.")
-    problem = Problem("embed_merge", len(ids), (table.shape[1],), dtype)
+    variant = "" if scale == 1 else "scaled"
+    problem = Problem("embed_merge", len(ids), (table.shape[1],), dtype, variant)
     choice = runtime.choose(problem, table.device)
     if choice.backend == "reference":
-        naive.embed_merge(ids, table, media, plan, out)
+        naive.embed_merge(ids, table, media, plan, scale, out)
         return
     from sensorium.kernels.embed_merge.triton import launch
 
     rows = [tensor.to(table.dtype).contiguous() for tensor in media]
     for config in runtime.configurations(problem, choice, table.device):
-        launch(ids.contiguous(), table, rows, plan.contiguous(), out, config)
+        launch(ids.contiguous(), table, rows, plan.contiguous(), scale, out, config)
 
 
 def _fake(
@@ -77,13 +81,15 @@ def _fake(
     table: torch.Tensor,
     media: Sequence[torch.Tensor],
     plan: torch.Tensor,
+    scale: float,
     out: torch.Tensor,
 ) -> None:
     _check(ids, table, media, plan, out)
 
 
 _EMBED_MERGE = register(
-    "embed_merge(Tensor ids, Tensor table, Tensor[] media, Tensor plan, Tensor(a!) out) -> ()",
+    "embed_merge(Tensor ids, Tensor table, Tensor[] media, Tensor plan, float scale, "
+    "Tensor(a!) out) -> ()",
     _run,
     _fake,
 )

@@ -31,6 +31,7 @@ def merge_kernel(
     width: tl.constexpr,
     block_columns: tl.constexpr,
     aligned: tl.constexpr,
+    scale: tl.constexpr,
 ):
     """A block of columns of one token."""
     token = tl.program_id(0)
@@ -41,6 +42,8 @@ def merge_kernel(
         text = tl.load(ids + token).to(tl.int64)
         text = tl.where((text >= 0) & (text < vocabulary), text, 0)
         values = tl.load(table + text * width + column, mask=inside, other=0.0)
+        if scale != 1.0:
+            values = (values.to(tl.float32) * scale).to(table.dtype.element_ty)
     else:
         row = tl.load(plan + tokens + token).to(tl.int64)
         media = tl.load(pointers + owner).to(tl.pointer_type(table.dtype.element_ty))
@@ -55,6 +58,7 @@ def launch(
     table: torch.Tensor,
     media: Sequence[torch.Tensor],
     plan: torch.Tensor,
+    scale: float,
     out: torch.Tensor,
     config: Mapping[str, int],
 ) -> None:
@@ -80,6 +84,7 @@ def launch(
         width=width,
         block_columns=columns,
         aligned=all(address % _ALIGNED == 0 for address in addresses),
+        scale=scale,
         num_warps=config["num_warps"],
         **COMPILE_OPTIONS,
     )

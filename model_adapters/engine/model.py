@@ -29,6 +29,7 @@ from sensorium.model_adapters.engine.packing import project
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, Information, MediaInputs
 from sensorium.model_adapters.engine.projectors import build_projector
+from sensorium.model_adapters.engine.runner_buffer import follow_runners
 from sensorium.model_adapters.engine.sources import WeightSources
 from sensorium.model_adapters.engine.towers import build_tower, feature_width, features
 from sensorium.model_adapters.engine.translator import Translator, head_size
@@ -54,6 +55,7 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
+        follow_runners()
         self.config = vllm_config.model_config.hf_config
         self.plan = self.config.read_plan()
         self.checkpoint = vllm_config.model_config.model

@@ -133,6 +133,41 @@ def idefics3(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def smolvlm(folder: Path) -> None:
+    """SmolVLM."""
+    from transformers import (
+        AutoTokenizer,
+        SmolVLMConfig,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
+
+    idefics3(folder)  # the tokenizer and the special tokens are the same
+    before = json.loads((folder / "config.json").read_text())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    SmolVLMConfig(
+        image_token_id=before["image_token_id"],
+        vision_config=VISION,
+        text_config=before["text_config"],
+        scale_factor=2,
+        pad_token_id=before["pad_token_id"],
+        architectures=["SmolVLMForConditionalGeneration"],
+    ).save_pretrained(folder)
+    size = {"longest_edge": 112}
+    SmolVLMProcessor(
+        SmolVLMImageProcessor(size=size, max_image_size={"longest_edge": 56}),
+        tokenizer,
+        SmolVLMVideoProcessor(
+            size=size,
+            max_image_size={"longest_edge": 56},
+            video_sampling={"max_frames": 2, "fps": 1, "video_size": size},
+        ),
+        image_seq_len=4,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
 def qwen2_vl(folder: Path) -> None:
     """Qwen2-VL."""
     from transformers import (
@@ -264,6 +299,34 @@ def gemma3(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def paligemma(folder: Path) -> None:
+    """PaliGemma."""
+    from transformers import PaliGemmaConfig, PaliGemmaProcessor, SiglipImageProcessor
+
+    tokenizer = _tokenizer(folder, ["<image>", "<bos>"], "")
+    tokenizer.add_tokens(["\n"])
+    tokenizer.bos_token, tokenizer.add_bos_token = "<bos>", True
+    [image, bos] = _ids(tokenizer, "<image>", "<bos>")
+    text = {"model_type": "gemma", **TEXT, "head_dim": 32, "bos_token_id": bos}
+    PaliGemmaConfig(
+        vision_config={
+            **VISION,
+            "model_type": "siglip_vision_model",
+            "projection_dim": TEXT["hidden_size"],
+            "vision_use_head": False,
+        },
+        text_config=text,
+        image_token_index=image,
+        projection_dim=TEXT["hidden_size"],
+        architectures=["PaliGemmaForConditionalGeneration"],
+    ).save_pretrained(folder)
+    PaliGemmaProcessor(
+        SiglipImageProcessor(size={"height": 56, "width": 56}, image_seq_length=16),
+        tokenizer,
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
 def qwen2_audio(folder: Path) -> None:
     """Qwen2-Audio."""
     from transformers import Qwen2AudioConfig, Qwen2AudioProcessor, WhisperFeatureExtractor
@@ -295,9 +358,11 @@ NATIVE: dict[str, Callable[[Path], None]] = {
     "llava": llava,
     "llava_next": llava_next,
     "idefics3": idefics3,
+    "smolvlm": smolvlm,
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "mistral3": mistral3,
     "gemma3": gemma3,
+    "paligemma": paligemma,
     "qwen2_audio": qwen2_audio,
 }

@@ -65,6 +65,20 @@ class Served:
         parameters = self._greedy(tokens, **sampling)
         return _answer(self.llm.generate(prompt, parameters, use_tqdm=False)[0])
 
+    @property
+    def runner(self) -> Any:
+        """vLLM's model runner, the first or the second."""
+        core = self.llm.llm_engine.engine_core.engine_core
+        return core.model_executor.driver_worker.worker.model_runner
+
+    @property
+    def inputs_embeds(self) -> Any:
+        """The runner's buffer `[most tokens, hidden]` from which the language model reads."""
+        state = getattr(self.runner, "model_state", None)
+        return (
+            self.runner.inputs_embeds.gpu if state is None else state.encoder_runner.inputs_embeds
+        )
+
     def close(self) -> None:
         """End the engine and free what it held."""
         with _cheaply():

@@ -12,6 +12,7 @@ import torch
 from sensorium.kernels import runtime
 from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.fold import unfold_to_squares
+from sensorium.model_adapters.engine.runner_buffer import TARGET
 from tests.families.native_checkpoints import NATIVE
 from tests.families.served import Answer, Served
 from tests.families.tiny import draw
@@ -23,10 +24,12 @@ OPERATORS = {
     "llava": {"pack_rows", "embed_merge"},
     "llava_next": {"pack_rows", "embed_merge"},
     "idefics3": {"pack_rows", "embed_merge"},
+    "smolvlm": {"pack_rows", "embed_merge"},
     "qwen2_vl": {"gather_norm", "embed_merge"},
     "qwen2_5_vl": {"gather_norm", "embed_merge"},
     "mistral3": {"gather_norm", "embed_merge"},
-    "gemma3": {"gather_norm"},
+    "gemma3": {"gather_norm", "embed_merge"},
+    "paligemma": {"embed_merge"},
     "qwen2_audio": {"gather_norm", "embed_merge"},
 }
 
@@ -45,7 +48,8 @@ def served(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     with pytest.MonkeyPatch.context() as patch:
         # Before vLLM packs them for the CPU: what is written afterwards would not be computed with.
         patch.setattr(DummyModelLoader, "load_weights", lambda self, model, config: redraw(model))
-        engine = Served(folder, load_format="dummy", limit_mm_per_prompt={"image": 2, "audio": 2})
+        limits = {"image": 1 if family == "paligemma" else 2, "audio": 2}
+        engine = Served(folder, load_format="dummy", limit_mm_per_prompt=limits)
     yield engine
     engine.close()
 
@@ -73,10 +77,10 @@ def media(family: str, seed: int) -> dict[str, Any]:
 
 
 def prompts(served: Served, family: str) -> list[dict[str, Any]]:
-    """One, two and no media; asked all at once."""
+    """One, two and no media, where a prompt takes two."""
     tokenizer = served.llm.get_tokenizer()
     made = []
-    for number, count in enumerate((1, 2, 0)):
+    for number, count in enumerate((1, 1 if family == "paligemma" else 2, 0)):
         items = [media(family, number + n) for n in range(count)]
         kinds = [{"type": next(iter(item))} for item in items]
         content = [*kinds, {"type": "text", "text": "What is in the image?"}]
@@ -130,11 +134,31 @@ def answers(served: Served, family: str) -> list[Answer]:
     return [served.generate(prompt, tokens=8) for prompt in prompts(served, family)]
 
 
-def test_answers_are_those_of_vllm(served: Served, family: str) -> None:
+def place(rows: torch.Tensor) -> tuple[int, torch.Size]:
+    return rows.data_ptr(), rows.shape
+
+
+def test_answers_are_those_of_vllm(
+    served: Served, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, buffer = served.runner.model, served.inputs_embeds
+    written = []
+
+    def embed(*args: Any, **options: Any) -> torch.Tensor:
+        rows: torch.Tensor = type(model).embed_input_ids(model, *args, **options)
+        written.append(place(rows) == place(buffer[: len(rows)]))
+        return rows
+
+    monkeypatch.setattr(model, "embed_input_ids", embed)
     before = runtime.calls()
     ours = answers(served, family)
-    ran = {key[0] for key, count in runtime.calls().items() if count > before.get(key, 0)}
-    assert OPERATORS[family] <= ran
+    monkeypatch.undo()
+    ran = {key[:2] for key, count in runtime.calls().items() if count > before.get(key, 0)}
+    assert OPERATORS[family] <= {op for op, _ in ran}
+    assert written
+    assert all(written)
+    assert (TARGET, "runner's buffer") in ran
+    assert not {(TARGET, "own tensor"), ("embed_merge", "vllm")} & ran
     changed: list[tuple[Any, type]] = []
     served.llm.apply_model(lambda model: changed.extend(switch(model)))
     try:

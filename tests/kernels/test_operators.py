@@ -49,7 +49,7 @@ def calls() -> dict[str, tuple[Any, tuple[Any, ...]]]:
         "pooled": (ops.gather_norm, (x, INDEX, None, None, "rms", 1e-6, True)),
         "gather_norm_fp8": (ops.gather_norm_fp8, (x, INDEX, None, None, "none", 1e-6, False)),
         "pack_rows": (ops.pack_rows, (x, SOURCE)),
-        "embed_merge": (ops.embed_merge, (ids, table, media, plan, torch.empty(3, 8))),
+        "embed_merge": (ops.embed_merge, (ids, table, media, plan, 1.5, torch.empty(3, 8))),
         "ldpv2_tail": (ops.ldpv2_tail, (x, torch.randn(8, 1, 3, 3), torch.randn(8), 2)),
     }
 

@@ -161,7 +161,7 @@ class TestRuntime:
             for _ in range(3):
                 pack_rows(self.X, self.SOURCE)
         messages = [record.getMessage() for record in caplog.records]
-        assert messages == ["pack_rows runs on the torch reference: not measured on this device"]
+        assert messages == ["pack_rows falls back to reference: not measured on this device"]
 
     def test_the_first_call_goes_through_every_pinned_configuration(
         self, monkeypatch: pytest.MonkeyPatch

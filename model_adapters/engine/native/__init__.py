@@ -26,5 +26,6 @@ ARCHITECTURES = {
     "Gemma3nForConditionalGeneration": f"{_HERE}.gemma3n:Gemma3n",
     "GraniteSpeechForConditionalGeneration": f"{_HERE}.granite_speech:GraniteSpeech",
     "UltravoxModel": f"{_HERE}.ultravox:Ultravox",
+    "PaliGemmaForConditionalGeneration": f"{_HERE}.paligemma:PaliGemma",
     "Gemma3ForConditionalGeneration": f"{_HERE}.gemma3:Gemma3",
 }

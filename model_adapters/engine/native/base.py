@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from vllm.config import VllmConfig
 
 from sensorium.model_adapters.engine.embedding import merge, prepare
+from sensorium.model_adapters.engine.runner_buffer import follow_runners
 
 __all__ = ["MergedInput", "rows_of"]
 
 
 class MergedInput:
     """Goes before vLLM's class: merges text and media by our operator where it can."""
+
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
+        follow_runners()
 
     def embed_input_ids(
         self,

@@ -72,11 +72,12 @@ def test_pack_rows(target: str) -> None:
 
 
 @targets
-def test_embed_merge(target: str) -> None:
+@pytest.mark.parametrize("scale", [1.0, 50.75], ids=["plain", "gemma"])
+def test_embed_merge(target: str, scale: float) -> None:
     config = dict(DEFAULTS["embed_merge"])
     warps = config.pop("num_warps")
     tensors = {"ids": I32, "plan": I32, "pointers": torch.int64, "table": BF16, "out": BF16}
-    fixed = {"vocabulary": 32064, "width": 4096, "aligned": True, **config}
+    fixed = {"vocabulary": 32064, "width": 4096, "aligned": True, "scale": scale, **config}
     machine = compile_for(target, merge_kernel, {**tensors, "tokens": 640}, fixed, num_warps=warps)
     check(machine, target, wide_loads=2)
 

@@ -85,6 +85,7 @@ def test_merging_beyond_two_billion_elements() -> None:
     plan = torch.full((2, last + 1), -1, dtype=torch.int32)
     none = torch.zeros(1, dtype=torch.int64)
     sizes = {"vocabulary": len(table), "width": hidden, "block_columns": hidden, "aligned": True}
+    sizes["scale"] = 1.0
     with starting_at(last):
         merge_kernel[(1, 1)](ids, plan, none, table, out, len(ids), **sizes)
     assert torch.equal(out[last], table[last])

@@ -1,0 +1,17 @@
+"""PaliGemma: every row of its tower is a token, so that only the merge is ours."""
+
+from __future__ import annotations
+
+from vllm.model_executor.models.paligemma import PaliGemmaForConditionalGeneration
+
+from sensorium.model_adapters.engine.native.base import MergedInput
+
+__all__ = ["PaliGemma"]
+
+
+class PaliGemma(MergedInput, PaliGemmaForConditionalGeneration):
+    """PaliGemma and PaliGemma 2.
+
+    vLLM 0.32 scales embedded text before it merges, where the authors scale everything and divide
+    images beforehand: no scale is left that could be folded into the projector.
+    """
