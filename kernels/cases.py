@@ -44,7 +44,8 @@ class Work:
 
     `eager` is the family's own way in torch; `ours` calls the operator. `moved` counts the bytes
     that any implementation must read and write, `flops` the arithmetic; `others` are further
-    candidates by name. What copies from the host at each call cannot be `captured` in a graph.
+    candidates by name, each with the error in `allowed` or the dtype's. What copies from the host
+    at each call cannot be `captured` in a graph.
     """
 
     x: Any
@@ -53,6 +54,7 @@ class Work:
     moved: int
     flops: int = 0
     others: Mapping[str, Callable[[Any], torch.Tensor]] = field(default_factory=dict)
+    allowed: Mapping[str, float] = field(default_factory=dict)
     captured: bool = True
 
 

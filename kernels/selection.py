@@ -17,6 +17,7 @@ __all__ = [
     "KernelUnavailableError",
     "Pinned",
     "Problem",
+    "e4m3_obstacle",
     "select",
 ]
 
@@ -143,6 +144,20 @@ def _row_obstacle(problem: Problem, device: Device) -> str | None:
         return f"rows of {segments} x {width} do not fit into registers"
     if "fp8" in problem.variant and not _has_fp8(device):
         return "the device has no e4m3 numbers"
+    return None
+
+
+def e4m3_obstacle(device: Device, dtype: str, mode: str) -> str | None:
+    """Why a projector cannot compute in e4m3, or None; the reference computes it anywhere."""
+    if mode == "reference":
+        return None
+    if not _has_fp8(device):
+        return (
+            "the device has no e4m3 numbers, which NVIDIA GPUs have from compute capability 8.9 "
+            "on; --projection-kernels reference computes them in torch on any device, slowly"
+        )
+    if dtype.removeprefix("torch.") not in ("bfloat16", "float16"):
+        return f"the model computes in {dtype}; give --dtype bfloat16 or float16"
     return None
 
 

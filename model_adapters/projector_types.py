@@ -10,7 +10,7 @@ from typing import Any
 
 from sensorium.model_adapters.errors import CheckpointError
 
-__all__ = ["BUILDERS", "ProjectorType", "parse_projector"]
+__all__ = ["BUILDERS", "FEED_FORWARD", "ProjectorType", "parse_projector"]
 
 _MLP = re.compile(r"(split_)?mlp(\d+)x_gelu(_Norm)?")
 _LDPV2_GRID = 12
@@ -23,6 +23,18 @@ _BY_NAME = {
     "resampler": "resampler",
     "mlp_downsample": "downsample",
 }
+
+# Kinds that are linear layers in a row; the others attend, and their layers are of other use.
+FEED_FORWARD = (
+    "linear",
+    "mlp",
+    "mlp_norm",
+    "split_mlp",
+    "downsample",
+    "moondream",
+    "ldp",
+    "ldpv2",
+)
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,29 @@ def resolve_models(settings: ServeSettings, *, cpu: bool) -> list[ModelSpec]:
             "--projection-kernels triton needs a GPU, and the installed vLLM is for the CPU; "
             "leave the option out, or give auto or reference"
         )
+    _check_fp8(settings, cpu)
     requests = settings.models or _embedded()
     specs = []
     for request in requests:
         specs.append(_spec(request, settings, cpu))
     _refuse_same_names(specs)
     return specs
+
+
+def _check_fp8(settings: ServeSettings, cpu: bool) -> None:
+    if settings.projection_fp8 is None:
+        return
+    if cpu and settings.projection_kernels != "reference":
+        raise UserError(
+            "--projection-fp8 needs a GPU with e4m3 numbers, and the installed vLLM is for the "
+            "CPU; leave the option out, or add --projection-kernels reference to see what e4m3 "
+            "does to answers, slowly"
+        )
+    if not Path(settings.projection_fp8).is_dir():
+        raise UserError(
+            f"`projection-fp8` must be a folder of pictures or sounds to measure on; "
+            f"{settings.projection_fp8} is none"
+        )
 
 
 def _embedded() -> tuple[ModelRequest, ...]:

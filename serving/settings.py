@@ -120,6 +120,11 @@ OPTIONS: tuple[Option, ...] = (
         default="auto",
         metavar="KIND",
     ),
+    Option(
+        "projection-fp8",
+        "folder of pictures or sounds: project in e4m3 if these survive it",
+        metavar="FOLDER",
+    ),
     Option("max-model-len", "longest prompt plus answer, in tokens", engine=True, metavar="N"),
     Option("dtype", "auto, bfloat16, float16 or float32", engine=True),
     Option("tensor-parallel-size", "GPUs to split a model over", engine=True, metavar="N"),
@@ -217,6 +222,7 @@ class ServeSettings:
     conversation: tuple[str, ...] = ()
     family: tuple[str, ...] = ()
     projection_kernels: str = "auto"
+    projection_fp8: str | None = None
     engine_options: tuple[str, ...] = field(default=())
 
 
@@ -232,6 +238,8 @@ def hand_down(values: object, environment: MutableMapping[str, str] = os.environ
             environment[option.variable] = ",".join(given)
     if kernels := getattr(values, "projection_kernels", None):
         environment[_BY_NAME["projection-kernels"].variable] = kernels
+    if folder := getattr(values, "projection_fp8", None):
+        environment[_BY_NAME["projection-fp8"].variable] = folder
 
 
 def load_settings(

@@ -99,7 +99,7 @@ def _row(
     plan: Plan,
     ceilings: Ceilings,
 ) -> Row:
-    allowed = TOLERANCE[torch.float8_e4m3fn if variant == "fp8" else plan.dtype]
+    allowed = work.allowed.get(variant, TOLERANCE[plan.dtype])
     error, failure = float("inf"), ""
     times: Mapping[str, Any] = dict.fromkeys(
         ("microseconds", "host_microseconds", "launches", "kernels", "bytes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -12,7 +13,10 @@ from sensorium.kernels.pack_project import naive
 from sensorium.kernels.pack_project.plan import PackPlan
 from sensorium.kernels.selection import Problem
 
-__all__ = ["pack_project", "pack_rows"]
+__all__ = ["Gather", "pack_project", "pack_rows"]
+
+Gather = Callable[[torch.Tensor, torch.Tensor], Any]
+"""From features `[rows, width]` and a source `[tokens]` to what a projector takes."""
 
 
 def pack_rows(x: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
@@ -27,8 +31,10 @@ def pack_rows(x: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
 def pack_project(
     features: torch.Tensor,
     plan: PackPlan,
-    project: Callable[[torch.Tensor], torch.Tensor],
+    project: Callable[[Any], torch.Tensor],
     newline: torch.Tensor | None = None,
+    *,
+    gather: Gather = pack_rows,
 ) -> list[torch.Tensor]:
     """Project each image's kept feature rows; `[tokens, hidden]` an image.
 
@@ -36,7 +42,7 @@ def pack_project(
     are thrown away nor moves rows at the language model's width. `features` is `[rows, width]`,
     `newline` `[hidden]` takes the places that the plan marks.
     """
-    projected = project(pack_rows(features, plan.source))
+    projected = project(gather(features, plan.source))
     if newline is not None:
         projected[plan.newlines] = newline.to(projected.dtype)
     return list(projected.split(plan.lengths))

@@ -80,6 +80,8 @@ def prepare(model: Any) -> None:
     """
     parameter = next(model.parameters())
     runtime.require_mode(parameter.device)
+    if model.fp8 is not None:
+        model.fp8.remember(model)
     if parameter.device.type != "cpu":
         # Not kept, since LoRA may yet take the table's place.
         table = plain_table(model.get_language_model())

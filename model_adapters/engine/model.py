@@ -7,6 +7,7 @@ base classes belong here, not into a base module.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,7 +26,8 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.model_adapters.engine.config import tower_config
 from sensorium.model_adapters.engine.embedding import merge, prepare
-from sensorium.model_adapters.engine.packing import project
+from sensorium.model_adapters.engine.fp8_projection import Fp8Projection, fp8_projection
+from sensorium.model_adapters.engine.packing import project, split
 from sensorium.model_adapters.engine.pixels import centred, fold_normalisation, normalised
 from sensorium.model_adapters.engine.processor import DummyInputs, Information, MediaInputs
 from sensorium.model_adapters.engine.projectors import build_projector
@@ -37,6 +39,7 @@ from sensorium.model_adapters.engine.weights import load_strictly
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.language_models import TRANSLATIONS
 from sensorium.model_adapters.layouts import Arrangement, ViewsLayout, arrange
+from sensorium.model_adapters.projector_types import FEED_FORWARD
 from sensorium.model_adapters.prompt_style import IMAGE_MARK, VIDEO_MARK
 from sensorium.model_adapters.towers import KINDS
 from sensorium.model_adapters.weight_names import original_name
@@ -53,9 +56,12 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         "gate_up_proj": ["gate_proj", "up_proj"],
     }
 
+    fp8: Fp8Projection | None = None
+
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
         follow_runners()
+        self.fp8 = fp8_projection(vllm_config)
         self.config = vllm_config.model_config.hf_config
         self.plan = self.config.read_plan()
         self.checkpoint = vllm_config.model_config.model
@@ -91,6 +97,8 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
 
     def embed_multimodal(self, **kwargs: Any) -> MultiModalEmbeddings:
         """Projected features of each image and each video, `[tokens, hidden]`."""
+        if self.fp8 is not None:
+            self.fp8.decide(self)
         arrangements = []
         if kwargs.get("pixel_values") is not None:
             sizes = torch.as_tensor(kwargs["image_sizes"]).reshape(-1, 2).tolist()
@@ -126,23 +134,18 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
         part = self.plan.part_of(modality)
         tower, plan = getattr(self, part), self.plan.parts()[part]
         seen = features(tower, plan, self._pixels(pixels, part), grids)
-        return project(
-            seen,
-            self._project,
-            arrangements,
-            self._newline(modality, seen),
-            by_row=self.plan.projector.by_row,
-        )
+        halves = split(self.projector, arrangements, by_row=self.plan.projector.by_row)
+        scaled = replace(halves, tail=lambda rows: self._scaled(halves.tail(rows)))
+        return project(seen, scaled, arrangements, self._newline(modality, seen))
 
     def _newline(self, modality: str, features: torch.Tensor) -> torch.Tensor | None:
         """What stands where an arrangement has `NEWLINE`."""
         if modality == "video" and self.plan.frame_layout().has_blanks:
-            return self._project(torch.zeros_like(features[:1, 0]))[0]
+            return self._scaled(self.projector(torch.zeros_like(features[:1, 0])))[0]
         newline: torch.Tensor | None = getattr(self, "image_newline", None)
         return newline
 
-    def _project(self, features: torch.Tensor) -> torch.Tensor:
-        projected: torch.Tensor = self.projector(features)
+    def _scaled(self, projected: torch.Tensor) -> torch.Tensor:
         scale = self.plan.embedding_scale
         return projected if scale == 1 else projected * scale
 
@@ -237,6 +240,10 @@ class ComposedForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsLoR
                 loaded.add(f"{part}.{path}.bias")  # CLIP's checkpoints have none
         prepare(self)
         return loaded
+
+    def connectors(self) -> tuple[str, ...]:
+        """The projector, where linear layers are most of it."""
+        return ("projector",) if self.plan.projector.kind in FEED_FORWARD else ()
 
     def get_mm_mapping(self) -> MultiModelKeys:
         """The parts by name, for LoRA."""

@@ -3,56 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
+from sensorium.kernels.fp8 import rows_for
 from sensorium.kernels.pack_project import pack_project, plan_packing
-from sensorium.model_adapters.layouts import NEWLINE, Arrangement, Pool
+from sensorium.model_adapters.layouts import Arrangement, Pool
 
-__all__ = ["project"]
+__all__ = ["Halves", "project", "split"]
+
+Step = Callable[[Any], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A projector in two: `head` for whole squares, `tail` row by row for what becomes tokens.
+
+    `first` is the layer that the tail gives its input to, where it has one.
+    """
+
+    head: Step | None
+    tail: Step
+    first: nn.Module
+
+
+def split(projector: nn.Module, arrangements: Sequence[Arrangement], *, by_row: bool) -> Halves:
+    """As much of a projector in the tail as pooling allows.
+
+    A projector that does not work by row is all head. Without pools, one that does is all tail.
+    Pools that weigh rows (all but `max`) can stand before the last linear layer instead of behind:
+    weights that add up to one pass through it, bias and all. A GELU they do not pass.
+    """
+    pools = [pool for arrangement in arrangements for pool in arrangement.pools]
+    if by_row and not pools:
+        first = projector[0] if isinstance(projector, nn.Sequential) else projector
+        return Halves(None, projector, first)
+    if by_row and all(pool.mode != "max" for pool in pools):
+        if not isinstance(projector, nn.Sequential):
+            return Halves(None, projector, projector)
+        last = projector[-1]
+        if not isinstance(last, nn.LayerNorm):
+            return Halves(projector[:-1], last, last)
+    keep = nn.Identity()
+    return Halves(projector, keep, keep)
 
 
 def project(
     features: torch.Tensor,
-    projector: Callable[[torch.Tensor], torch.Tensor],
+    halves: Halves,
     arrangements: Sequence[Arrangement],
     newline: torch.Tensor | None,
-    *,
-    by_row: bool,
 ) -> list[torch.Tensor]:
     """One `[tokens, hidden]` an image or video from `[squares, rows, width]` of all in a row.
 
-    A projector that works `by_row` gets only the rows that become tokens, in their order; another
-    gets whole squares, and so do all where rows are pooled afterwards. `newline` is `[hidden]`.
+    Rows are put into the order of their tokens before the tail of the projector. `newline` is
+    `[hidden]`.
     """
-    if by_row and not any(arrangement.pools for arrangement in arrangements):
-        taken = [
-            (torch.from_numpy(arrangement.rows), arrangement.squares * features.shape[1])
-            for arrangement in arrangements
-        ]
-        plan = plan_packing(taken, features.device)
-        return pack_project(features.flatten(0, 1), plan, projector, newline)
-    projected = projector(features)
-    packed, first = [], 0
+    seen = features if halves.head is None else halves.head(features)
+    pooled = any(arrangement.pools for arrangement in arrangements)
+    tables: list[torch.Tensor] = []
+    taken, first = [], 0
     for arrangement in arrangements:
         last = first + arrangement.squares
-        packed.append(_pack_one(projected[first:last].flatten(0, 1), arrangement, newline))
+        table = seen[first:last].flatten(0, 1)
+        parts = [table, *(_pooled(table, pool) for pool in arrangement.pools)]
+        taken.append((torch.from_numpy(arrangement.rows), sum(len(part) for part in parts)))
+        tables += parts
         first = last
-    return packed
-
-
-def _pack_one(
-    table: torch.Tensor, arrangement: Arrangement, newline: torch.Tensor | None
-) -> torch.Tensor:
-    parts = [table, *(_pooled(table, pool) for pool in arrangement.pools)]
-    if newline is not None:
-        parts.append(newline.to(table)[None])
-    rows = torch.from_numpy(arrangement.rows)
-    whole = torch.cat(parts) if len(parts) > 1 else table
-    # The newline is the last row.
-    rows = torch.where(rows == NEWLINE, whole.shape[0] - 1, rows)
-    return whole[rows.to(whole.device)]
+    plan = plan_packing(taken, features.device)
+    rows = torch.cat(tables) if pooled else seen.flatten(0, 1)
+    return pack_project(rows, plan, halves.tail, newline, gather=rows_for(halves.first))
 
 
 def _pooled(table: torch.Tensor, pool: Pool) -> torch.Tensor:

@@ -18,3 +18,20 @@ class KernelReport:
 
         calls = sorted((*key, count) for key, count in runtime.calls().items())
         return {"mode": runtime.mode(), "calls": [list(call) for call in calls]}
+
+    def sensorium_decide_fp8(self) -> None:
+        """Decide now, before requests come, whether media are projected in e4m3.
+
+        Raises ValueError for media that cannot be measured on. The report tells the decision.
+        """
+        from sensorium.kernels import runtime
+        from sensorium.kernels.fp8 import OPERATION
+        from sensorium.kernels.selection import Choice
+
+        model = self.model_runner.get_model()  # type: ignore[attr-defined]
+        decision = getattr(model, "fp8", None)
+        if decision is not None:
+            decision.decide(model)
+        else:
+            why = "its projector is not one of ours"
+            runtime.count(OPERATION, Choice("model's dtype", why, fallback=True))

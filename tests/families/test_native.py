@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
@@ -12,6 +13,9 @@ import torch
 from sensorium.kernels import runtime
 from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.fold import unfold_to_squares
+from sensorium.kernels.fp8 import FOLDER_VARIABLE, OPERATION, Fp8Linear, largest_error
+from sensorium.kernels.selection import KernelUnavailableError
+from sensorium.model_adapters.demo import SAMPLES
 from sensorium.model_adapters.engine.runner_buffer import TARGET
 from tests.families.native_checkpoints import NATIVE
 from tests.families.served import Answer, Served
@@ -33,6 +37,20 @@ OPERATORS = {
     "qwen2_audio": {"gather_norm", "embed_merge"},
 }
 
+# Layers of the projector that can compute in e4m3; Gemma-3's is one parameter without a layer.
+LINEAR_LAYERS = {
+    "llava": 2,
+    "llava_next": 2,
+    "idefics3": 1,
+    "smolvlm": 1,
+    "qwen2_vl": 2,
+    "qwen2_5_vl": 2,
+    "mistral3": 3,
+    "gemma3": 0,
+    "paligemma": 1,
+    "qwen2_audio": 1,
+}
+
 
 @pytest.fixture(scope="module", params=NATIVE)
 def family(request: pytest.FixtureRequest) -> str:
@@ -44,10 +62,20 @@ def served(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     folder = tmp_path_factory.mktemp("native") / family
     from vllm.model_executor.model_loader.dummy_loader import DummyModelLoader
 
+    def load(self: Any, model: Any, config: Any) -> None:
+        redraw(model)
+        if LINEAR_LAYERS[family]:
+            model.fp8.remember(model)
+        else:
+            with pytest.raises(KernelUnavailableError, match="has no linear layers"):
+                model.fp8.remember(model)
+        model.asked, model.fp8 = model.fp8, None  # until the tests of equality are done
+
     NATIVE[family](folder)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, runtime.forced("reference"):
         # Before vLLM packs them for the CPU: what is written afterwards would not be computed with.
-        patch.setattr(DummyModelLoader, "load_weights", lambda self, model, config: redraw(model))
+        patch.setattr(DummyModelLoader, "load_weights", load)
+        patch.setenv(FOLDER_VARIABLE, str(SAMPLES))
         limits = {"image": 1 if family == "paligemma" else 2, "audio": 2}
         engine = Served(folder, load_format="dummy", limit_mm_per_prompt=limits)
     yield engine
@@ -210,3 +238,60 @@ def test_features_are_those_of_vllm(served: Served, family: str) -> None:
 
     [worst] = served.llm.apply_model(compare)
     assert worst < TOLERANCE[torch.float32]
+
+
+def outlier(module: Any, inputs: Any, features: torch.Tensor) -> torch.Tensor:
+    """One channel so large that the others vanish beside it in e4m3."""
+    features = features.clone()
+    features[..., 0] += 3e5
+    return features
+
+
+def decision(asked: Any, model: Any) -> tuple[str, str]:
+    before = runtime.calls()
+    with runtime.forced("reference"):
+        asked.decide(model)
+    [(implementation, reason)] = [
+        key[1:]
+        for key, count in runtime.calls().items()
+        if key[0] == OPERATION and count > before.get(key, 0)
+    ]
+    return implementation, reason
+
+
+def fp8_layers(model: Any) -> int:
+    return sum(isinstance(module, Fp8Linear) for module in model.modules())
+
+
+def test_features_in_e4m3_are_near(served: Served, family: str) -> None:
+    """The last test of each engine, whose projector stays as it is made here."""
+
+    def refuse(model: Any) -> tuple[tuple[str, str], int]:
+        asked = copy.copy(model.asked)
+        asked._weights = {path: (w.clone(), bias) for path, (w, bias) in asked._weights.items()}
+        asked._weights["multi_modal_projector.linear_1"][0][:, 0] = 0
+        hook = model.vision_tower.register_forward_hook(outlier)
+        decided = decision(asked, model)
+        hook.remove()
+        return decided, fp8_layers(model)
+
+    def switch_on(model: Any) -> tuple[tuple[str, str], int]:
+        return decision(model.asked, model), fp8_layers(model)
+
+    if not LINEAR_LAYERS[family]:
+        assert served.llm.apply_model(fp8_layers) == [0]
+        return
+    if family == "llava":
+        [((implementation, reason), layers)] = served.llm.apply_model(refuse)
+        assert (implementation, layers) == ("model's dtype", 0)
+        assert "are allowed" in reason
+    before = answers(served, family)
+    [((implementation, reason), layers)] = served.llm.apply_model(switch_on)
+    assert implementation == "e4m3", reason
+    assert layers == LINEAR_LAYERS[family]
+    measured = float(reason.partition("errs by ")[2].partition("%")[0]) / 100
+    assert 0.01 < measured <= largest_error(layers)
+    with runtime.forced("reference"):
+        after = answers(served, family)
+    assert after[0].top[0] != before[0].top[0]
+    assert after[2].tokens == before[2].tokens  # a prompt of text alone

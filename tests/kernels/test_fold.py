@@ -1,4 +1,4 @@
-"""Load-time algebra and fp8: exact in float64, or measured."""
+"""Load-time algebra: exact in float64."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from sensorium.kernels.accuracy import relative_error
@@ -17,7 +16,6 @@ from sensorium.kernels.fold import (
     project_side_by_side,
     unfold_to_squares,
 )
-from sensorium.kernels.fp8 import Fp8Mlp, InaccurateError, build_fp8, measure_error
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import squares
 
@@ -94,38 +92,3 @@ class TestInputMap:
     def test_one_scale_a_channel(self) -> None:
         with pytest.raises(ValueError, match="3 channels need"):
             fold_input_map(self.WEIGHT, None, (0.5,), (0.5,))
-
-
-class TestFp8:
-    LAYERS = (nn.Linear(64, 96), nn.Linear(96, 80))
-
-    @pytest.fixture(autouse=True)
-    def seeded_weights(self) -> None:
-        torch.manual_seed(0)
-        for layer in self.LAYERS:
-            layer.reset_parameters()
-
-    @torch.no_grad()
-    def test_normal_features_pass_the_gate(self) -> None:
-        features = normal(48, 64).float()
-        report = measure_error(self.LAYERS, nn.GELU(), features)
-        assert 5e-3 < report.fp8 < 0.05
-        assert report.exact_dtype < 1e-6
-        built = build_fp8(self.LAYERS, nn.GELU(), features)
-        exact = nn.Sequential(self.LAYERS[0], nn.GELU(), self.LAYERS[1])(features)
-        assert relative_error(built(features), exact) == pytest.approx(report.fp8, rel=1e-3)
-
-    @torch.no_grad()
-    def test_outlier_channels_do_not(self) -> None:
-        # A channel so large that the others fall below e4m3's smallest number, and no weight on it.
-        features = normal(48, 64).float()
-        features[:, 0] = 3e5
-        self.LAYERS[0].weight[:, 0] = 0
-        with pytest.raises(InaccurateError, match="leave the projector as it is"):
-            build_fp8(self.LAYERS, nn.GELU(), features)
-
-    @torch.no_grad()
-    def test_shapes_are_kept(self) -> None:
-        built = Fp8Mlp(self.LAYERS, nn.GELU())
-        assert built(normal(2, 3, 64).bfloat16()).shape == (2, 3, 80)
-        assert built(normal(2, 3, 64).bfloat16()).dtype == torch.bfloat16

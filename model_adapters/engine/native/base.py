@@ -8,6 +8,7 @@ import torch
 from vllm.config import VllmConfig
 
 from sensorium.model_adapters.engine.embedding import merge, prepare
+from sensorium.model_adapters.engine.fp8_projection import Fp8Projection, fp8_projection
 from sensorium.model_adapters.engine.runner_buffer import follow_runners
 
 __all__ = ["MergedInput", "rows_of"]
@@ -16,9 +17,23 @@ __all__ = ["MergedInput", "rows_of"]
 class MergedInput:
     """Goes before vLLM's class: merges text and media by our operator where it can."""
 
+    fp8: Fp8Projection | None = None
+
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
         follow_runners()
+        self.fp8 = fp8_projection(vllm_config)
+
+    def connectors(self) -> tuple[str, ...]:
+        """Paths of the modules between the tower and the language model."""
+        named = self.get_mm_mapping().connector  # type: ignore[attr-defined]
+        return tuple(name.rstrip(".") for name in named)
+
+    def embed_multimodal(self, **inputs: Any) -> Any:
+        """Projected features of each medium; how they are projected is decided before the first."""
+        if self.fp8 is not None:
+            self.fp8.decide(self)
+        return super().embed_multimodal(**inputs)  # type: ignore[misc]
 
     def embed_input_ids(
         self,

@@ -10,7 +10,7 @@ from vllm.config import VllmConfig
 from vllm.model_executor.models.deepseek_vl2 import DeepseekVLV2ForCausalLM, MlpProjector
 
 from sensorium.kernels.fold import unfold_to_squares
-from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.fp8 import gather_for
 from sensorium.kernels.plans import padded_squares
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
 
@@ -25,7 +25,7 @@ class GatheringProjector(MlpProjector):
         tiles, rows, _ = x.shape
         edge = math.isqrt(rows)
         index = padded_squares(tiles, edge, edge, self.cfg.downsample_ratio, x.device)
-        tokens: torch.Tensor = self.layers(gather_norm(rows_of(x), index))
+        tokens: torch.Tensor = self.layers(gather_for(self.layers[0], rows_of(x), index))
         return tokens.view(tiles, -1, tokens.shape[-1])
 
     def reorder(self) -> None:
@@ -42,6 +42,10 @@ class DeepseekVL2(MergedInput, DeepseekVLV2ForCausalLM):
         projector = self.projector
         if type(projector) is MlpProjector and projector.projector_type == "downsample_mlp_gelu":
             projector.__class__ = GatheringProjector
+
+    def connectors(self) -> tuple[str, ...]:
+        """vLLM names none for this model."""
+        return ("projector",)
 
     def load_weights(self, weights: Any) -> set[str]:
         """Load, then put the first layer's columns into order."""

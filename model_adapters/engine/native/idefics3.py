@@ -12,7 +12,7 @@ from vllm.model_executor.models.idefics3 import (
 )
 from vllm.model_executor.models.smolvlm import SmolVLMForConditionalGeneration
 
-from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.fp8 import gather_for
 from sensorium.kernels.plans import squares
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
 
@@ -22,11 +22,17 @@ __all__ = ["GatheringConnector", "Idefics3", "SmolVLM"]
 class GatheringConnector(Idefics3Connector):
     """The same parameters; squares are gathered row by row."""
 
-    def pixel_shuffle(self, x: torch.Tensor, scale_factor: int = 2) -> torch.Tensor:
-        """`[images, rows / factor**2, width * factor**2]`."""
-        images, rows, _ = x.shape
+    def forward(self, image_hidden_states: torch.Tensor) -> torch.Tensor:
+        """`[images, rows / factor**2, hidden]` from `[images, rows, width]`."""
+        images, rows, _ = image_hidden_states.shape
         edge = math.isqrt(rows)
-        tokens = gather_norm(rows_of(x), squares(images, edge, edge, scale_factor, 0, x.device))
+        tokens: torch.Tensor = self.modality_projection(
+            gather_for(
+                self.modality_projection.proj,
+                rows_of(image_hidden_states),
+                squares(images, edge, edge, self.scale_factor, 0, image_hidden_states.device),
+            )
+        )
         return tokens.view(images, -1, tokens.shape[-1])
 
 

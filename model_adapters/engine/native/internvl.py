@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from vllm.model_executor.models.internvl import InternVLChatModel
 
-from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.fp8 import gather_for
 from sensorium.kernels.plans import squares
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
 
@@ -27,7 +28,8 @@ class InternVL(MergedInput, InternVLChatModel):
         tiles, rows, _ = features.shape
         grid = math.isqrt(rows - 1)
         norm, *layers = self.mlp1
-        tokens = gather_norm(
+        tokens: Any = gather_for(
+            layers[0],
             rows_of(features),
             squares(tiles, grid, grid, edge, 1, features.device),
             norm.weight,
@@ -37,4 +39,5 @@ class InternVL(MergedInput, InternVLChatModel):
         )
         for layer in layers:
             tokens = layer(tokens)
-        return tokens.view(tiles, -1, tokens.shape[-1])
+        out: torch.Tensor = tokens.view(tiles, -1, tokens.shape[-1])
+        return out

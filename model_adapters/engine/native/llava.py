@@ -17,10 +17,10 @@ from vllm.model_executor.models.llava_next import (
     unpad_image,
 )
 
+from sensorium.kernels.fp8 import gather_for, rows_for
 from sensorium.kernels.pack_project import (
     Tiled,
     pack_project,
-    pack_rows,
     plan_packing,
     tiled_rows,
 )
@@ -44,7 +44,11 @@ class Llava(MergedInput, LlavaForConditionalGeneration):
             return super()._process_image_input(image_input)
         features = self.vision_tower(image_input["pixel_values"], feature_select_strategy="full")
         images, rows, _ = features.shape
-        kept = pack_rows(rows_of(features), all_rows(images, rows, 1, features.device).flatten())
+        kept = gather_for(
+            self.multi_modal_projector.linear_1,
+            rows_of(features),
+            all_rows(images, rows, 1, features.device),
+        )
         projected: torch.Tensor = self.multi_modal_projector(kept)
         return projected.view(images, rows - 1, -1)
 
@@ -69,7 +73,14 @@ class LlavaNext(MergedInput, LlavaNextForConditionalGeneration):
             rows, _ = tiled_rows(self._tiled(size.tolist(), len(squares), grid), grid, skip=skip)
             images.append((rows, len(squares) * features.shape[1]))  # some squares only pad a batch
         plan = plan_packing(images, features.device)
-        return pack_project(rows_of(features), plan, self.multi_modal_projector, self.image_newline)
+        projector = self.multi_modal_projector
+        return pack_project(
+            rows_of(features),
+            plan,
+            projector,
+            self.image_newline,
+            gather=rows_for(projector.linear_1),
+        )
 
     def _tiled(self, size: list[int], squares: int, grid: int) -> Tiled:
         """The image's tiles, and the crop that transformers would make, tried on row numbers."""

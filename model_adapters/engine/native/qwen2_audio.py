@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import gelu
 from vllm.model_executor.models.qwen2_audio import Qwen2AudioForConditionalGeneration
 
-from sensorium.kernels.gather_norm import gather_norm
+from sensorium.kernels.fp8 import gather_for
 from sensorium.kernels.plans import valid_frames
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
 from sensorium.model_adapters.engine.native.hearing import hears
@@ -24,6 +24,10 @@ __all__ = ["Qwen2Audio"]
 class Qwen2Audio(MergedInput, Qwen2AudioForConditionalGeneration):
     """Qwen2-Audio."""
 
+    def connectors(self) -> tuple[str, ...]:
+        """vLLM names none for this model."""
+        return ("multi_modal_projector",)
+
     def _process_audio_input(self, audio_input: Any) -> Any:
         if audio_input["type"] == "audio_embeds":
             return super()._process_audio_input(audio_input)
@@ -32,7 +36,8 @@ class Qwen2Audio(MergedInput, Qwen2AudioForConditionalGeneration):
         features = self._frames(audio_input["input_features"], frames)
         norm = self.audio_tower.layer_norm
         kept = tuple(lengths.flatten().tolist())
-        rows = gather_norm(
+        rows = gather_for(
+            self.multi_modal_projector.linear,
             rows_of(features),
             valid_frames(kept, features.shape[1], 2, features.device),
             norm.weight,
