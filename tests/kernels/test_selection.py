@@ -18,6 +18,7 @@ from sensorium.kernels.selection import (
     KernelUnavailableError,
     Pinned,
     Problem,
+    e4m3_obstacle,
     select,
 )
 
@@ -182,3 +183,20 @@ class TestRuntime:
         more = replace(INTERNVL, rows=4000)
         choice = select(more, gpu, "auto", pinned)
         assert list(runtime.configurations(more, choice, device)) == [{"num_warps": 16}]
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "mode", "obstacle"),
+    [
+        (H100, "torch.bfloat16", "auto", None),
+        (H100, "torch.float32", "triton", "give --dtype bfloat16 or float16"),
+        (A100, "torch.bfloat16", "auto", "no e4m3 numbers"),
+        (MI300, "torch.float16", "auto", "no e4m3 numbers"),
+        (Device("cpu"), "torch.float32", "auto", "no e4m3 numbers"),
+        (Device("cpu"), "torch.float32", "reference", None),
+    ],
+)
+def test_where_e4m3_computes(device: Device, dtype: str, mode: str, obstacle: str | None) -> None:
+    found = e4m3_obstacle(device, dtype, mode)
+    assert (found is None) == (obstacle is None)
+    assert obstacle is None or obstacle in str(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,13 @@ def test_triton_is_refused_where_the_engine_is_for_the_cpu() -> None:
     assert resolve_models(asked, cpu=False)
     with pytest.raises(UserError, match="needs a GPU"):
         resolve_models(asked, cpu=True)
+
+
+def test_e4m3_needs_a_device_or_the_reference_and_a_folder(tmp_path: Path) -> None:
+    asked = settings("owner/name", projection_fp8=str(tmp_path))
+    assert resolve_models(asked, cpu=False)
+    with pytest.raises(UserError, match="needs a GPU with e4m3 numbers"):
+        resolve_models(asked, cpu=True)
+    assert resolve_models(replace(asked, projection_kernels="reference"), cpu=True)
+    with pytest.raises(UserError, match="must be a folder of pictures or sounds"):
+        resolve_models(replace(asked, projection_fp8=str(tmp_path / "none")), cpu=False)

@@ -151,3 +151,9 @@ def test_the_line_chooses_kernels_over_the_environment() -> None:
     settings = load(environment=environment, projection_kernels="reference")
     hand_down(settings, environment)
     assert environment == {"SENSORIUM_PROJECTION_KERNELS": "reference"}
+
+
+def test_the_folder_for_e4m3_reaches_the_engine() -> None:
+    environment: dict[str, str] = {}
+    hand_down(load(projection_fp8="/media"), environment)
+    assert environment["SENSORIUM_PROJECTION_FP8"] == "/media"
