@@ -19,9 +19,9 @@ TOLERANCE = {
 
 def relative_error(result: torch.Tensor, exact: torch.Tensor) -> float:
     """||result - exact|| / ||exact||; infinite for NaN or another shape."""
-    if result.shape != exact.shape or not torch.isfinite(result).all():
+    found, wide = result.double(), exact.double()
+    if result.shape != exact.shape or not torch.isfinite(found).all():
         return float("inf")
     if exact.numel() == 0:
         return 0.0
-    wide = exact.double()
-    return float((result.double() - wide).norm() / wide.norm())
+    return float((found - wide).norm() / wide.norm())

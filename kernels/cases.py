@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from sensorium.kernels.accuracy import TOLERANCE
+
 __all__ = ["Case", "Maker", "Sizes", "Work", "bytes_of"]
 
 Sizes = Mapping[str, int]
@@ -44,7 +46,7 @@ class Work:
 
     `eager` is the family's own way in torch; `ours` calls the operator. `moved` counts the bytes
     that any implementation must read and write, `flops` the arithmetic; `others` are further
-    candidates by name, each with the error in `allowed` or the dtype's. What copies from the host
+    candidates by name, each with its error in `allowed` or the case's. What copies from the host
     at each call cannot be `captured` in a graph.
     """
 
@@ -60,13 +62,21 @@ class Work:
 
 @dataclass(frozen=True)
 class Case:
-    """One family's use of an operator, at a size for tests and at the model's own."""
+    """One family's use of an operator, at a size for tests and at the model's own.
+
+    `rounds_to` is the dtype of results where that is not the inputs'.
+    """
 
     name: str
     op: str
     tiny: Sizes
     real: Sizes
     build: Callable[[Sizes, Maker], Work]
+    rounds_to: torch.dtype | None = None
+
+    def allowed(self, dtype: torch.dtype) -> float:
+        """The error that a result from inputs of `dtype` may have."""
+        return TOLERANCE[self.rounds_to or dtype]
 
 
 def bytes_of(*tensors: torch.Tensor) -> int:

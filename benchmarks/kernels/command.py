@@ -72,6 +72,7 @@ def _run(chosen: Sequence[Case], plan: Plan, out: Path | None, command: str) -> 
             report.write(out, rows, ceilings, plan.device, command, _when(plan))
     print(report.table(rows))
     print(report.gelu_verdict(rows))
+    print(report.attention_verdict(rows))
     return rows
 
 

@@ -12,7 +12,7 @@ from sensorium.benchmarks.kernels.ceilings import Ceilings
 from sensorium.benchmarks.kernels.counting import count
 from sensorium.benchmarks.kernels.measuring import host_microseconds, microseconds
 from sensorium.kernels import runtime
-from sensorium.kernels.accuracy import TOLERANCE, relative_error
+from sensorium.kernels.accuracy import relative_error
 from sensorium.kernels.cases import Case, Maker, Sizes, Work, bytes_of
 
 __all__ = ["Plan", "Row", "compare"]
@@ -99,7 +99,7 @@ def _row(
     plan: Plan,
     ceilings: Ceilings,
 ) -> Row:
-    allowed = work.allowed.get(variant, TOLERANCE[plan.dtype])
+    allowed = work.allowed.get(variant, case.allowed(plan.dtype))
     error, failure = float("inf"), ""
     times: Mapping[str, Any] = dict.fromkeys(
         ("microseconds", "host_microseconds", "launches", "kernels", "bytes")

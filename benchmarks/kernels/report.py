@@ -16,7 +16,7 @@ import torch
 from sensorium.benchmarks.kernels.ceilings import Ceilings
 from sensorium.benchmarks.kernels.comparison import Row
 
-__all__ = ["environment", "gelu_verdict", "table", "write"]
+__all__ = ["attention_verdict", "environment", "gelu_verdict", "table", "write"]
 
 # A candidate has to be this much faster than the best alternative to be worth its code.
 _WORTH = 0.97
@@ -90,6 +90,22 @@ def gelu_verdict(rows: Sequence[Row]) -> str:
     return f"gelu_fit: {decision}; its best takes {ratio:.2f} of the best alternative's time"
 
 
+def attention_verdict(rows: Sequence[Row]) -> str:
+    """Whether xformers belongs into the `cuda` extra: where it wins or ties, up to 3 %."""
+    timed = {
+        (row.case, row.variant): row.microseconds
+        for row in rows
+        if row.kind == "attention" and row.microseconds is not None
+    }
+    said = []
+    for case in dict.fromkeys(name for name, variant in timed if variant == "xformers"):
+        rivals = [time for (name, how), time in timed.items() if name == case and how != "xformers"]
+        ratio = timed[case, "xformers"] / min(rivals)
+        decision = "keep as an option" if ratio <= 1 / _WORTH else "leave it out"
+        said.append(f"{case}: {decision} ({ratio:.2f} of the best other's time)")
+    return f"xformers: {'; '.join(said) or 'not measured (needs a GPU and the package)'}"
+
+
 def _row(row: Row) -> dict[str, Any]:
     """JSON knows no infinity."""
     error = row.error if isfinite(row.error) else None
@@ -110,6 +126,7 @@ def write(
         "command": command,
         "ceilings": asdict(ceilings),
         "gelu_fit": gelu_verdict(rows),
+        "xformers": attention_verdict(rows),
         "rows": [_row(row) for row in rows],
         **extra,
     }

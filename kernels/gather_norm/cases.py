@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from sensorium.kernels.cases import Case, Maker, Sizes, Work, bytes_of
-from sensorium.kernels.gather_norm.op import gather_norm
+from sensorium.kernels.gather_norm.naive import E4M3_MAX, quantise_rows
+from sensorium.kernels.gather_norm.op import Norm, gather_norm, gather_norm_fp8
 from sensorium.kernels.plans import all_rows, squares, valid_frames
 
 __all__ = ["CASES"]
@@ -141,6 +142,37 @@ def _qwen2_audio(sizes: Sizes, make: Maker) -> Work:
     return Work(x, eager, ours, bytes_of(x) * sum(lengths) * 3 // (clips * frames))
 
 
+def _rows_in_e4m3(sizes: Sizes, make: Maker) -> Work:
+    """Rows quantised for a layer in e4m3, joined and normalised before where `segments` are."""
+    tokens, width, segments = sizes["vectors"], sizes["width"], sizes.get("segments", 1)
+    x = make.normal(tokens * segments, width)
+    gain = make.normal(segments * width, scale=0.2, mean=1.0) if segments > 1 else None
+    index = torch.arange(len(x), dtype=torch.int32, device=x.device).view(-1, segments)
+    norm: Norm = "none" if gain is None else "layer"
+
+    def eager(x: torch.Tensor) -> torch.Tensor:
+        rows = x.view(tokens, -1)
+        if gain is not None:
+            rows = functional.layer_norm(rows, gain.shape, gain, None, 1e-5)
+        if rows.dtype != torch.float64:
+            return quantise_rows(rows.float())[0]
+        return rows / (rows.abs().amax(1, keepdim=True) / E4M3_MAX)
+
+    def ours(x: torch.Tensor) -> torch.Tensor:
+        return gather_norm_fp8(x, index, gain, norm=norm, eps=1e-5)[0]
+
+    return Work(x, eager, ours, bytes_of(x) + x.numel())
+
+
+_IN_E4M3 = (
+    ("llava-1.5-fp8", {"vectors": 7, "width": 40}, {"vectors": 4608, "width": 1024}),
+    ("second-layer-fp8", {"vectors": 5, "width": 65}, {"vectors": 4608, "width": 4096}),
+    (
+        "internvl-fp8",
+        {"vectors": 6, "width": 24, "segments": 4},
+        {"vectors": 3328, "width": 1024, "segments": 4},
+    ),
+)
 CASES = (
     Case(
         "internvl",
@@ -204,5 +236,9 @@ CASES = (
         tiny={"images": 1, "grid": 8, "width": 12, "edge": 4},
         real={"images": 17, "grid": 32, "width": 768, "edge": 4},
         build=_idefics3,
+    ),
+    *(
+        Case(name, "gather_norm", tiny, real, _rows_in_e4m3, rounds_to=torch.float8_e4m3fn)
+        for name, tiny, real in _IN_E4M3
     ),
 )

@@ -46,6 +46,7 @@ def test_every_case_passes_and_is_written(
         {(row["case"], row["kind"]) for row in rows}
     )
     assert "gelu_fit: not measured" in shown
+    assert "xformers: not measured" in shown
 
 
 class TestTheGate:
@@ -119,6 +120,25 @@ class TestGeluVerdict:
     def test_a_wrong_result_is_no_reason_to_keep_it(self) -> None:
         rows = [self.row("eager", 100), self.row("gelu_fit-0", None)]
         assert "not measured" in report.gelu_verdict(rows)
+
+
+class TestAttentionVerdict:
+    @staticmethod
+    def row(variant: str, time: float | None) -> Row:
+        return Row("clip", "attention", variant, 0.0, 1.0, time, 1.0, 1, None, 1, 1.0, 1)
+
+    @pytest.mark.parametrize(
+        ("time", "verdict"),
+        [(70.0, "keep as an option"), (82.0, "keep as an option"), (90.0, "leave it out")],
+    )
+    def test_xformers_stays_where_it_wins_or_ties(self, time: float, verdict: str) -> None:
+        rows = [self.row("eager", 100), self.row("vllm", 80), self.row("xformers", time)]
+        said = report.attention_verdict(rows)
+        assert said.startswith(f"xformers: clip: {verdict} ({time / 80:.2f}")
+
+    def test_a_wrong_result_is_no_measurement(self) -> None:
+        rows = [self.row("eager", 100), self.row("xformers", None)]
+        assert "not measured" in report.attention_verdict(rows)
 
 
 def test_every_default_is_among_the_candidates() -> None:

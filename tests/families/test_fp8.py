@@ -12,7 +12,6 @@ from sensorium.kernels import runtime
 from sensorium.kernels.fp8 import FOLDER_VARIABLE, OPERATION, Fp8Linear
 from sensorium.kernels.selection import KernelUnavailableError
 from sensorium.model_adapters.demo import SAMPLES
-from sensorium.model_adapters.engine.fp8_projection import Fp8Projection
 from sensorium.model_adapters.engine.runner_buffer import TARGET
 from tests.families.parity import CASES, Subject, serving
 from tests.families.reference import Reference
@@ -38,23 +37,22 @@ def fp8_layers(model: Any) -> int:
     return sum(isinstance(module, Fp8Linear) for module in model.modules())
 
 
-def vllm_config(subject: Subject) -> Any:
-    return subject.served.runner.vllm_config
+def asked(subject: Subject, media: Path) -> Any:
+    """A decision that is still to be made, for the model that is served."""
+    from sensorium.model_adapters.engine.fp8_projection import Fp8Projection
+
+    return Fp8Projection(subject.served.runner.vllm_config, media)
 
 
 def test_a_folder_without_media_is_an_error(subject: Subject, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
 
     def decide(model: Any) -> str:
-        asked = Fp8Projection(vllm_config(subject), tmp_path)
-        asked.remember(model)
         with pytest.raises(ValueError, match=r"has none that this model takes \(\.jpg") as raised:
-            asked.decide(model)
+            asked(subject, tmp_path).decide(model)
         (tmp_path / "broken.png").write_bytes(b"no picture")
-        asked = Fp8Projection(vllm_config(subject), tmp_path)
-        asked.remember(model)
         with pytest.raises(ValueError, match="cannot read the picture"):
-            asked.decide(model)
+            asked(subject, tmp_path).decide(model)
         return str(raised.value)
 
     [said] = subject.served.llm.apply_model(decide)
@@ -66,7 +64,7 @@ def test_a_device_without_e4m3_is_refused(
 ) -> None:
     monkeypatch.setenv(runtime.MODE_VARIABLE, "auto")
     with pytest.raises(KernelUnavailableError, match="no e4m3 numbers"):
-        Fp8Projection(vllm_config(subject), SAMPLES)
+        asked(subject, SAMPLES)
 
 
 def test_what_passes_the_gate_is_served(subject: Subject) -> None:
