@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from sensorium.kernels.all_cases import ALL_CASES
 from sensorium.kernels.cases import Case, Maker, Work
 from sensorium.kernels.selection import DEFAULTS
 
+ROOT = Path(__file__).parents[2]
 CEILINGS = Ceilings(1e9, 1e9)
 PLAN = Plan("cpu", torch.bfloat16, tiny=True, compiled=False, repeats=2)
 
@@ -144,6 +147,23 @@ class TestAttentionVerdict:
 def test_every_default_is_among_the_candidates() -> None:
     for op, config in DEFAULTS.items():
         assert dict(config) in list(candidates(op))
+
+
+def test_torch_and_triton_are_enough() -> None:
+    """As on a machine with a GPU and torch, to which vLLM is too large to carry."""
+    script = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('vllm', 'transformers', 'fastapi', 'pydantic')))\n"
+        "from sensorium.benchmarks.kernels.command import main\n"
+        "main(['--device', 'cpu', '--tiny', '--no-compile', '--repeats', '1', 'llava-1.5-7b',\n"
+        "      'clip-336', 'one-image', 'llava-1.5-fp8'])\n"
+        "import runpy; runpy.run_path('tests/gpu/test_kernels.py')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sdpa-masked" in done.stdout
 
 
 class TestOptions:
