@@ -10,6 +10,10 @@ from sensorium.model_adapters.audio_model import AudioModel
 __all__ = ["AUDIO_MODELS", "audio_model", "find_audio_model"]
 
 _PROOF = "tests/families/test_audio_chat.py"
+_REMOTE = (
+    "`--trust-remote-code`: its configuration and processors are code in the checkpoint's "
+    "repository; that code could not be had here, small stand-ins take its place in the proof"
+)
 
 AUDIO_MODELS = (
     AudioModel(
@@ -149,13 +153,19 @@ AUDIO_MODELS = (
         modalities=("text", "image", "audio"),
         placeholder="<|audio_1|>",
         tokens_per_second=12.5,
-        limits="its LoRAs for sounds and pictures are switched on by `--enable-lora` only",
-        needs=(
-            "the configuration and processor in the checkpoint's repository, remote code that "
-            "could not be had here: not proven; transformers' own class for it has another layout, "
-            "which vLLM 0.32 does not read"
+        window=40,
+        limits=(
+            "its LoRAs for sounds and pictures are switched on by `--enable-lora` only, which was "
+            "not tried here; one sound that takes more tokens than `--max-num-batched-tokens` is "
+            "refused; transformers' own class for it has another layout, which vLLM 0.32 does not "
+            "read"
         ),
-        sources=("vllm-project/vllm, model_executor/models/phi4mm.py",),
+        needs=_REMOTE,
+        proof=_PROOF,
+        sources=(
+            "huggingface/transformers, models/phi4_multimodal/",
+            "vllm-project/vllm, model_executor/models/phi4mm.py",
+        ),
     ),
     AudioModel(
         name="gemma-3n",
@@ -166,12 +176,15 @@ AUDIO_MODELS = (
         placeholder="<audio_soft_token>",
         tokens_per_second=6.25,
         seconds=30,
-        limits="every sound takes 188 tokens; vLLM drops what comes after 30 s without a word",
-        needs=(
-            "timm for its vision tower, which has no small form: not proven but for the refusal of "
-            "long sounds, which is the same code for every model"
+        limits=(
+            "every sound takes 188 tokens; stock vLLM drops what comes after 30 s without a word; "
+            "the marks that end a sound and a picture are embedded by the authors' embedders, "
+            "which in stock vLLM they are not"
         ),
+        needs="timm (`pip install timm`), of which its vision tower is made",
+        proof=_PROOF,
         sources=(
+            "huggingface/transformers, models/gemma3n/modeling_gemma3n.py",
             "ai.google.dev/gemma/docs/capabilities/audio",
             "vllm-project/vllm, model_executor/models/gemma3n_mm.py",
         ),
@@ -183,14 +196,21 @@ AUDIO_MODELS = (
         architectures=("MiniCPMO",),
         modalities=("text", "image", "video", "audio"),
         placeholder="(<audio>./</audio>)",
-        tokens_per_second=25,
+        tokens_per_second=27,
         window=30,
-        limits="version 4.5 takes 10 tokens a second",
-        needs=(
-            "the configuration and processors in the checkpoint's repository, remote code that "
-            "could not be had here: not proven; transformers 5.19 has no class to compare with"
+        limits=(
+            "version 4.5 takes 12 tokens a second and was not tried; answers are texts; a sound is "
+            "heard the same whatever is asked at the same time, which in stock vLLM it is not; one "
+            "that takes more tokens than `--max-num-batched-tokens` is refused; sounds are taken "
+            "without pictures and videos too (`--limit-mm-per-prompt`), which in stock vLLM they "
+            "are not"
         ),
-        sources=("vllm-project/vllm, model_executor/models/minicpmo.py",),
+        needs=_REMOTE,
+        proof=_PROOF,
+        sources=(
+            "OpenBMB/MiniCPM-o, modeling_minicpmo.py and processing_minicpmo.py",
+            "vllm-project/vllm, model_executor/models/minicpmo.py",
+        ),
     ),
 )
 

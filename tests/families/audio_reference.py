@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["RATE", "AudioReference", "Sound", "VoxtralReference", "wav"]
+__all__ = ["RATE", "AudioReference", "Sound", "VoxtralReference", "greedy", "wav"]
 
 Sound = npt.NDArray[np.float32]
 RATE = 16_000
@@ -91,6 +91,26 @@ class VoxtralReference(AudioReference):
         ]
         turn = {"role": "user", "content": [*parts, {"type": "text", "text": text}]}
         return self.processor.apply_chat_template([turn], tokenize=True, return_dict=True)
+
+
+def greedy(
+    language: Any, embeds: torch.Tensor, end: int, tokens: int
+) -> tuple[list[int], torch.Tensor]:
+    """The answer of a language model of transformers to embeddings `[1, length, hidden]`.
+
+    Its ids, up to `end`, and `[tokens, vocabulary]` log-probabilities.
+    """
+    out = language.generate(
+        inputs_embeds=embeds,
+        do_sample=False,
+        max_new_tokens=tokens,
+        return_dict_in_generate=True,
+        output_logits=True,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    rows = torch.stack(out.logits, dim=1)[0].float().log_softmax(-1)
+    return out.sequences[0].tolist(), rows
 
 
 def wav(samples: Sound) -> bytes:

@@ -15,7 +15,9 @@ import pytest
 from sensorium.model_adapters.audio_models import audio_model
 from tests.families.audio_checkpoints import BUILDERS
 from tests.families.audio_reference import RATE, AudioReference, Sound, VoxtralReference, wav
+from tests.families.minicpmo_reference import MiniCPMOReference
 from tests.families.parity import TOLERANCE
+from tests.families.phi4mm_reference import Phi4MMReference
 from tests.families.served import Answer, Served
 from tests.families.tiny import draw
 from tests.families.ultravox_reference import UltravoxReference
@@ -23,7 +25,7 @@ from tests.families.ultravox_reference import UltravoxReference
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
 
 
-Reference = AudioReference | UltravoxReference
+Reference = AudioReference | UltravoxReference | MiniCPMOReference | Phi4MMReference
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ def transformers_class(kind: str, multiple: int = 1) -> Callable[[Path], AudioRe
 
 MISTRAL = {"tokenizer_mode": "mistral", "config_format": "mistral", "load_format": "mistral"}
 ONE = {"limit_mm_per_prompt": {"audio": 1}}
+# Without eyes, which in some of these models have no small form.
+BLIND: dict[str, Any] = {"limit_mm_per_prompt": {"audio": 3, "image": 0, "video": 0}}
+REMOTE: dict[str, Any] = {**BLIND, "trust_remote_code": True}
 PROOFS = {
     "qwen2-audio": Proof(transformers_class("Qwen2AudioForConditionalGeneration")),
     "voxtral": Proof(VoxtralReference, {"limit_mm_per_prompt": {"audio": 3}, **MISTRAL}),
@@ -48,6 +53,9 @@ PROOFS = {
     "granite-speech": Proof(transformers_class("GraniteSpeechForConditionalGeneration"), ONE),
     "qwen2.5-omni": Proof(transformers_class("Qwen2_5OmniThinkerForConditionalGeneration")),
     "qwen3-omni": Proof(transformers_class("Qwen3OmniMoeThinkerForConditionalGeneration", 160)),
+    "gemma-3n": Proof(transformers_class("Gemma3nForConditionalGeneration"), BLIND),
+    "minicpm-o": Proof(MiniCPMOReference, REMOTE),
+    "phi-4-multimodal": Proof(Phi4MMReference, REMOTE),
 }
 
 
@@ -93,9 +101,7 @@ def apartness(one: Answer, other: Answer) -> float:
 class Subject:
     """A checkpoint, served and read by its reference."""
 
-    def __init__(
-        self, name: str, served: Served, reference: AudioReference | UltravoxReference
-    ) -> None:
+    def __init__(self, name: str, served: Served, reference: Reference) -> None:
         self.name = name
         self.served = served
         self.reference = reference

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn.functional import gelu, pad, silu
 
-from tests.families.audio_reference import RATE, Sound
+from tests.families.audio_reference import RATE, Sound, greedy
 
 __all__ = ["UltravoxReference"]
 
@@ -88,17 +88,8 @@ class UltravoxReference:
             heard = torch.cat([self._encode(window) for window in self._windows(sound)])
             ids += [self.config["audio_token_index"]] * len(heard) + piece
             rows += [heard, embed(torch.tensor(piece))]
-        out = self.language.generate(
-            inputs_embeds=torch.cat(rows)[None],
-            do_sample=False,
-            max_new_tokens=tokens,
-            return_dict_in_generate=True,
-            output_logits=True,
-            eos_token_id=self.words.eos_token_id,
-            pad_token_id=self.words.eos_token_id,
-        )
-        found = torch.stack(out.logits, dim=1)[0].float().log_softmax(-1)
-        return ids, out.sequences[0].tolist(), found
+        end = self.words.eos_token_id
+        return ids, *greedy(self.language, torch.cat(rows)[None], end, tokens)
 
 
 def _norm(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,7 @@ ARCHITECTURES = {
     "Qwen2AudioForConditionalGeneration": f"{_HERE}.qwen2_audio:Qwen2Audio",
     "Gemma3nForConditionalGeneration": f"{_HERE}.gemma3n:Gemma3n",
     "GraniteSpeechForConditionalGeneration": f"{_HERE}.granite_speech:GraniteSpeech",
+    "MiniCPMO": f"{_HERE}.minicpmo:MiniCPMO",
     "UltravoxModel": f"{_HERE}.ultravox:Ultravox",
     "PaliGemmaForConditionalGeneration": f"{_HERE}.paligemma:PaliGemma",
     "Gemma3ForConditionalGeneration": f"{_HERE}.gemma3:Gemma3",

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.families.audio_checkpoints import granite_speech, omni, qwen2_audio, ultravox, voxtral
+from tests.families.audio_checkpoints import (
+    gemma3n,
+    granite_speech,
+    minicpmo,
+    omni,
+    phi4mm,
+    qwen2_audio,
+    ultravox,
+    voxtral,
+)
 
 __all__ = ["BUILDERS"]
 
@@ -20,4 +29,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "granite-speech": granite_speech.build,
     "qwen2.5-omni": omni.qwen2_5_omni,
     "qwen3-omni": omni.qwen3_omni,
+    "gemma-3n": gemma3n.build,
+    "minicpm-o": minicpmo.build,
+    "phi-4-multimodal": phi4mm.build,
 }

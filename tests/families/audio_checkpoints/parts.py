@@ -44,12 +44,13 @@ def ids(tokenizer: Any, *names: str) -> list[int]:
 
 
 def save_model(
-    folder: Path, kind: str, config: Any, seed: int, published: Mapping[str, str]
+    folder: Path, kind: str, config: Any, seed: int, published: Mapping[str, str | None]
 ) -> dict[str, torch.Tensor]:
     """Draw the weights of transformers' class `kind`, write and return them as `published`.
 
     `published` maps the beginnings of transformers' names to those of the checkpoints on the hub;
-    the first that fits counts. (`save_pretrained` of transformers 5 writes other names.)
+    the first that fits counts, and None leaves out what is tied to another. (`save_pretrained` of
+    transformers 5 writes other names.)
     """
     import transformers
 
@@ -58,6 +59,7 @@ def save_model(
     renamed = {}
     for name, value in state.items():
         ours = next(start for start in published if name.startswith(start))
-        renamed[published[ours] + name.removeprefix(ours)] = value
+        if (theirs := published[ours]) is not None:
+            renamed[theirs + name.removeprefix(ours)] = value
     save_safetensors(folder, renamed)
     return renamed
