@@ -164,8 +164,10 @@ def test_the_longest_sound_is_heard_to_its_end(subject: Subject) -> None:
     [answer, other] = subject.served.chat(
         question("What is this?", [longest]), question("What is this?", [changed])
     )
-    assert subject.compare("What is this?", [longest], answer) < TOLERANCE
-    assert apartness(answer, other) > 10 * TOLERANCE
+    worst = subject.compare("What is this?", [longest], answer)
+    assert worst < TOLERANCE
+    # What the last second changes must be seen: among a minute's tokens it is little.
+    assert worst < apartness(answer, other) / 10
 
 
 def test_a_longer_one_is_refused_by_its_length(subject: Subject) -> None:
