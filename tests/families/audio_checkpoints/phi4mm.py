@@ -29,7 +29,16 @@ TEMPLATE = (
 # The engine knows the places of sounds by this number.
 SOUND = 200_011
 SPECIAL = ("<|endoftext10|>", "<|endoftext11|>", "<|user|>", "<|end|>", "<|assistant|>")
-LANGUAGE = {**TEXT, "vocab_size": 200_064, "partial_rotary_factor": 0.75, "rms_norm_eps": 1e-5}
+LANGUAGE = {
+    **TEXT,
+    "vocab_size": 200_064,
+    "hidden_size": 64,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "partial_rotary_factor": 0.75,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+}
 WIDTH, BLOCKS, RANK = 64, 2, 4
 EARS = "model.embed_tokens_extend.audio_embed."
 # transformers' names and the authors', as patterns.
@@ -79,7 +88,7 @@ def build(folder: Path) -> None:
     state = {
         name: value
         for name, value in draw_weights(theirs(), 95).items()
-        if "image_embed" not in name
+        if "image_embed" not in name and name != "lm_head.weight"  # it is tied
     }
     folder.mkdir(parents=True)
     torch.save(state, folder / "transformers.pt")
@@ -175,7 +184,6 @@ def _write_configs(folder: Path) -> None:
         "bos_token_id": 0,
         "eos_token_id": 0,
         "original_max_position_embeddings": TEXT["max_position_embeddings"],
-        "tie_word_embeddings": False,
         "torch_dtype": "float32",
     }
     write_json(folder / "config.json", config)
