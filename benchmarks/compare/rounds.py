@@ -147,7 +147,7 @@ async def _run_cell(
     name = f"{schedule.seed}/{step.row.name}/{step.concurrency}/{step.round}"
     seed = zlib.crc32(name.encode())
     settings = replace(step.row.workload, seed=seed, words_per_token=words)
-    count = max(_LEAST_REQUESTS, schedule.requests * step.concurrency)
+    count = step.row.longer * max(_LEAST_REQUESTS, schedule.requests * step.concurrency)
     level = Level(concurrency=step.concurrency, requests=count)
     plan = Plan(server.url, None, settings, (level,), warmup=4 if cold else 0)
     display = Display(sys.stderr)

@@ -93,9 +93,9 @@ class TestEngine:
         document = json.loads(path.read_text())
         for cell in document["cells"]:
             result = cell["result"]
-            assert result["answered"] == result["requests"] == 16
-            assert result["tokens"]["output"] == 16 * 16
-            assert result["tokens"]["image"] > 16
+            assert result["answered"] == result["requests"] == 32
+            assert result["tokens"]["output"] == 32 * 16
+            assert result["tokens"]["image"] > 32
         assert {"queue", "prefill", "decode"} <= set(document["cells"][0]["result"]["stages"])
 
 
