@@ -29,10 +29,10 @@ def checkpoint_name(path: str) -> str:
 
 def choice(variable: str, path: str) -> str | None:
     """What `variable` says for the checkpoint at `path`, the last word counting; None: nothing."""
-    name, found = checkpoint_name(path), None
+    known, found = {checkpoint_name(path), path, str(Path(path))}, None
     for entry in filter(None, map(str.strip, os.environ.get(variable, "").split(","))):
         checkpoint, separator, value = entry.rpartition("=")
-        if not separator or checkpoint in (name, path):
+        if not separator or checkpoint in known:
             found = value
     return found
 

@@ -16,7 +16,7 @@ from sensorium.model_adapters.errors import CheckpointError
 
 __all__ = ["BASE_MODEL", "VISION_TOWER", "named_folders", "read_json"]
 
-# Each holds FOLDER, NAME=FOLDER, or several of these with commas.
+# Each holds FOLDER, NAME=FOLDER, CHECKPOINT:NAME=FOLDER, or several of these with commas.
 VISION_TOWER = "SENSORIUM_VISION_TOWER"
 BASE_MODEL = "SENSORIUM_BASE_MODEL"
 
@@ -24,18 +24,19 @@ BASE_MODEL = "SENSORIUM_BASE_MODEL"
 def named_folders(variable: str, names: Iterable[str], *, bare: bool = True) -> list[Path]:
     """The folders that `variable` gives for one of `names` (or, where `bare`, for no name).
 
-    A name also stands for its last part, `clip-vit` for `openai/clip-vit`. Raises CheckpointError
-    for a folder that holds no config.json.
+    A name also stands for its last part, `clip-vit` for `openai/clip-vit`. The variable's last word
+    comes first. Raises CheckpointError for a folder that holds no config.json.
     """
     known = {part for name in names for part in (name, Path(name).name)}
-    found = []
+    found: list[Path] = []
     for entry in filter(None, map(str.strip, os.environ.get(variable, "").split(","))):
         name, separator, folder = entry.rpartition("=")
-        if (separator and name in known) or (bare and not separator):
+        named = name in known or {*name.rpartition(":")[::2]} <= known
+        if (separator and named) or (bare and not separator):
             path = Path(folder).expanduser().absolute()
             if not (path / "config.json").is_file():
                 raise CheckpointError(f"{variable} names {folder}, which has no config.json")
-            found.append(path)
+            found.insert(0, path)
     return found
 
 

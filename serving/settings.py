@@ -11,9 +11,9 @@ from typing import Any
 
 from sensorium.kernels.selection import MODES
 from sensorium.serving.errors import UserError
+from sensorium.serving.model_choices import CHOICES, Choice, read_choice, refuse_conflicts
 
 __all__ = [
-    "HANDED_DOWN",
     "OPTIONS",
     "ModelRequest",
     "Option",
@@ -152,8 +152,6 @@ _POSITIVE = (
     "media_queue",
 )
 _NOT_NEGATIVE = ("media_max_request_tokens", "media_workers", "media_cache_mb", "batch_inflight")
-# Options that the reading of checkpoints takes from the environment.
-HANDED_DOWN = ("vision-tower", "base-model", "conversation", "family")
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -161,13 +159,15 @@ _BY_NAME = {option.name: option for option in OPTIONS}
 class ModelRequest:
     """A model as the user named it: `NAME=PATH_OR_ID` or just one of them, with own options.
 
-    `served_names`, where there are any, take the place of its name.
+    `served_names`, where there are any, take the place of its name; `choices` say how its
+    checkpoint is read.
     """
 
     name: str | None
     source: str
     options: tuple[str, ...] = ()
     served_names: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> ModelRequest:
@@ -229,11 +229,14 @@ class ServeSettings:
 def hand_down(values: object, environment: MutableMapping[str, str] = os.environ) -> None:
     """Set the variables by which options reach every process of every engine.
 
-    `values` has the options as attributes; those that were not given change nothing.
+    `values` has the options as attributes; those that were not given change nothing. What a model
+    says for itself comes last, and counts.
     """
-    for name in HANDED_DOWN:
+    models: Sequence[ModelRequest] = getattr(values, "models", ())
+    for name in CHOICES:
         option = _BY_NAME[name]
-        given = getattr(values, option.dest)
+        given = [*getattr(values, option.dest)]
+        given += [c.entry(m.source) for m in models for c in m.choices if c.option == name]
         if given:
             environment[option.variable] = ",".join(given)
     if kernels := getattr(values, "projection_kernels", None):
@@ -338,11 +341,15 @@ def _model_with_options(name: str, value: Any) -> ModelRequest:
         raise UserError(f"model {name!r} in the file needs `model: PATH_OR_ID`")
     rest = {str(key).replace("_", "-"): option for key, option in value.items()}
     served_names = _convert(_BY_NAME["served-model-name"], rest.pop("served-model-name", ()), name)
+    source = rest.pop("model")
     options: list[str] = []
+    choices: list[Choice] = []
     for key, option in rest.items():
-        if key != "model":
+        if key in CHOICES:
+            choices += read_choice(key, option, name, source)
+        else:
             options += _engine_tokens(key, option)
-    return ModelRequest(name, value["model"], tuple(options), tuple(served_names))
+    return ModelRequest(name, source, tuple(options), tuple(served_names), tuple(choices))
 
 
 def _read_file(path: str) -> dict[str, Any]:
@@ -360,6 +367,7 @@ def _read_file(path: str) -> dict[str, Any]:
 
 
 def _check(known: Mapping[str, Any], models: Sequence[ModelRequest]) -> None:
+    refuse_conflicts((model.source, model.choices) for model in models)
     if known["served_model_name"] and len(models) != 1:
         raise UserError(
             f"--served-model-name names one model, but {len(models)} are served; "

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from sensorium.serving.cli.serve import add_option
 from sensorium.serving.errors import UserError
-from sensorium.serving.settings import HANDED_DOWN, OPTIONS, load_settings
+from sensorium.serving.model_choices import CHOICES
+from sensorium.serving.settings import OPTIONS, load_settings
 
 if TYPE_CHECKING:
     from sensorium.serving.batch.bodies import RowMaker
@@ -33,7 +34,7 @@ _ENDPOINTS = {
     "translations": "/v1/audio/translations",
 }
 _MEDIA_BYTES = 256 << 20
-_SHARED = ("device", "log-level", "allow-private-media", *HANDED_DOWN)
+_SHARED = ("device", "log-level", "allow-private-media", *CHOICES)
 _ENGINE = [o for o in OPTIONS if o.engine or o.name in _SHARED]
 _EPILOG = """\
 INPUT is a .jsonl file in OpenAI's batch format, or with a body or a list of messages a line; a
@@ -257,7 +258,7 @@ def _settings(
     engine = {
         o.name: getattr(args, o.dest)
         for o in OPTIONS
-        if (o.engine or o.name in HANDED_DOWN) and o.dest in args
+        if (o.engine or o.name in CHOICES) and o.dest in args
     }
     root = args.media_root
     return {

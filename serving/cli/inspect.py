@@ -13,7 +13,8 @@ from sensorium.model_adapters.inspection import Inspection, inspect_checkpoint
 from sensorium.model_adapters.text_inspection import TextInspection, inspect_text
 from sensorium.model_adapters.whisper.layouts import WhisperCheckpoint, inspect_whisper
 from sensorium.serving.errors import UserError
-from sensorium.serving.settings import HANDED_DOWN, OPTIONS, hand_down
+from sensorium.serving.model_choices import CHOICES
+from sensorium.serving.settings import OPTIONS, hand_down
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a text")
     for option in OPTIONS:
-        if option.name in HANDED_DOWN:
+        if option.name in CHOICES:
             parser.add_argument(
                 f"--{option.name}",
                 action="append",

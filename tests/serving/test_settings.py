@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sensorium.model_adapters.choices import CONVERSATION, FAMILY, choice
+from sensorium.model_adapters.folders import VISION_TOWER, named_folders
 from sensorium.serving.cli.main import split_unknown
 from sensorium.serving.errors import UserError
 from sensorium.serving.settings import ModelRequest, ServeSettings, hand_down, load_settings
@@ -98,6 +100,13 @@ class TestRefused:
             ("projection-kernels: fast", "auto, triton or reference, got 'fast'"),
             ("models: 3", "list of models"),
             ("models: {a: {dtype: x}}", "needs `model: PATH_OR_ID`"),
+            ("models: {a: {model: b, family: 3}}", "`family` of model 'a' must be a text, got 3"),
+            ("models: {a: {model: b, family: x=y}}", "one value without NAME="),
+            ("models: {a: {model: b, vision-tower: 'c,d'}}", "comma, got 'c,d'"),
+            (
+                "models: {a: {model: b, family: x}, c: {model: b, family: y}}",
+                "b is served twice with different",
+            ),
             ("limit-mm-per-prompt: image=many", "image=4,video=1"),
             ("- a", "`option: value`"),
             ("a: [", "not valid YAML"),
@@ -143,6 +152,33 @@ def test_folders_reach_the_engine_as_variables() -> None:
         "SENSORIUM_VISION_TOWER": "/a,eyes=/b",
         "SENSORIUM_PROJECTION_KERNELS": "auto",
     }
+
+
+def test_two_models_of_a_file_choose_for_themselves(
+    file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down to what the readers of their checkpoints find, over what is said for all models."""
+    one, two, tower, other = (tmp_path / name for name in ("one", "two", "tower", "other"))
+    for folder in (tower, other):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    config = file(
+        f"vision-tower: {other}\nmodels:\n"
+        f"  a: {{model: {one}/, family: slowfast-llava, vision_tower: {tower}}}\n"
+        f"  b: {{model: {two}, family: mobilevlm, conversation: llava_v0}}\n"
+        f"  c: {{model: {tmp_path}/three, vision-tower: [eyes={tower}]}}\n"
+    )
+    for name in (FAMILY, CONVERSATION, VISION_TOWER):
+        monkeypatch.setenv(name, "")
+    hand_down(load(config=config))
+    assert [choice(FAMILY, str(it)) for it in (one, two)] == ["slowfast-llava", "mobilevlm"]
+    assert [choice(CONVERSATION, str(it)) for it in (one, two)] == [None, "llava_v0"]
+    assert named_folders(VISION_TOWER, ["openai/clip", str(one)]) == [tower, other]
+    assert named_folders(VISION_TOWER, ["openai/clip", str(two)]) == [other]
+    three = str(tmp_path / "three")
+    assert named_folders(VISION_TOWER, ["some/eyes", three]) == [tower, other]
+    assert named_folders(VISION_TOWER, ["some/eyes", str(two)]) == [other]
+    assert named_folders(VISION_TOWER, ["some/ears", three]) == [other]
 
 
 def test_the_line_chooses_kernels_over_the_environment() -> None:
