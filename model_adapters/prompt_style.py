@@ -8,6 +8,7 @@ the begin-of-sequence token: whether there is one is the tokenizer's business.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -56,11 +57,12 @@ class PromptStyle:
     without system text the first question is then an ordinary one. `image` is what is written for
     an image before the text (with `images_last`, after it), `{number}` in it counting the images of
     the conversation from 1; `next_image`, where set, is written instead when another image follows
-    at once. `video` is what is written for a video before the text (with `videos_last`, after it).
-    With `in_a_line` images and videos that follow one another stand in one line instead. `question`
-    stands between a question's images and its text, `plain` before the text of a question without
-    images and videos. `strip` takes the whitespace around each text away. `stops` are the texts
-    that end an answer beside the tokenizer's end-of-sequence token.
+    at once. With `in_place` images stand where the request has them among its texts. `video` is
+    what is written for a video before the text (with `videos_last`, after it). With `in_a_line`
+    images and videos that follow one another stand in one line instead. `question` stands between a
+    question's images and its text, `plain` before the text of a question without images and videos.
+    `strip` takes the whitespace around each text away. `stops` are the texts that end an answer
+    beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -72,6 +74,7 @@ class PromptStyle:
     first_user: str | None = None
     image: str = _PLAIN_IMAGE
     images_last: bool = False
+    in_place: bool = False
     next_image: str | None = None
     video: str = _PLAIN_VIDEO
     videos_last: bool = False
@@ -123,7 +126,8 @@ class PromptStyle:
                 told = told.replace(f"{_VIDEO}\n", "") + video * told.count(f"{_VIDEO}\n")
             else:
                 told = told.replace(f"{_VIDEO}\n", video)
-            parts = told.split(f"{_IMAGE}\n")
+            before = "\n?" if self.in_place else ""
+            parts = re.split(f"{before}{_IMAGE}\n?", told)
             if role == "user":
                 alone = _IMAGE not in text and _VIDEO not in text
                 parts[-1] = (self.plain if alone else "") + self.question + parts[-1]
@@ -196,6 +200,8 @@ class PromptStyle:
             image = f"({following} if piece == '\\n' and not loop.last else {image})"
         text = "text | trim" if self.strip else "text"
         piece = "(piece[1:] if not loop.first and piece[:1] == '\\n' else piece)"
+        if self.in_place:
+            piece = f"{piece}[:-1 if not loop.last and {piece}[-1:] == '\\n' else none]"
         image = f"{{%- set ns.images = ns.images + 1 -%}}{{{{- {image} -}}}}"
         before, after = ("", image) if self.images_last else (image, "")
         loop = f"{{%- for piece in ({text}).split({_quoted(IMAGE_MARK)}) -%}}"

@@ -142,6 +142,7 @@ DEEPSEEK_VL = PromptStyle(
     assistant="Assistant: {text}<｜end▁of▁sentence｜>",
     generation="Assistant:",
     image="{image}",
+    in_place=True,
     strip=True,
     stops=("User:",),
 )

@@ -128,6 +128,8 @@ def _defaults() -> type:
                 )
                 config.authors_tokens = tokenizer.authors_tokens
                 config.end_ids = tokenizer.end_ids
+                if tokenizer.in_place:
+                    model_config.get_multimodal_config().interleave_mm_strings = True
 
     return ComposedDefaults
 

@@ -126,6 +126,7 @@ def load_tokenizer(
     if ends:
         base.eos_token = next(iter(ends))
     base.end_ids = list(ends.values())
+    base.in_place = style.in_place
     pieces = str(folder) if by_pieces else None
     return _in_pieces(base, style, pieces, bos=kind.starts_with_bos)
 
@@ -245,6 +246,8 @@ class _Pieces:
     authors_tokens: int | None
     # Where an answer ends beside the end token.
     end_ids: list[int]
+    # Whether images stand among the texts of a question as the request has them.
+    in_place: bool
     bos_token: str
     bos_token_id: int
     truncation_side: str

@@ -30,6 +30,6 @@ SPEC = FamilySpec(
         ("language_model.", "language_model."),
     ),
     read=one_tower,
-    limits="images stand before the text of their turn, as many as the context holds",
+    limits="images stand where the request has them, as many as the context holds",
     proof="tests/families/test_deepseek_vl.py",
 )

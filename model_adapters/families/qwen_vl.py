@@ -17,7 +17,9 @@ from sensorium.model_adapters.spec import FamilySpec, Tokenizer, Tower
 
 __all__ = ["SPEC"]
 
-_STYLE = replace(QWEN_CHATML, name="qwen_vl", image="Picture {number}: <img>{image}</img>\n")
+_STYLE = replace(
+    QWEN_CHATML, name="qwen_vl", image="Picture {number}: <img>{image}</img>\n", in_place=True
+)
 _BASE = PromptStyle(
     name="qwen_vl_base",
     system="",
@@ -25,6 +27,7 @@ _BASE = PromptStyle(
     assistant="{text}",
     generation="",
     image=_STYLE.image,
+    in_place=True,
 )
 
 SPEC = FamilySpec(

@@ -1,4 +1,4 @@
-"""One real server for the whole tier: the embedded models, tiny Whispers, a tiny Video-LLaVA."""
+"""One real server for the whole tier: the embedded models, tiny Whispers, two composed models."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tests.kit.live_server import LiveServer
 from tests.kit.tiny_whisper import write_tiny_whisper
 
 COMPOSED = "video-llava"
+# Served because the file names its family.
+NAMED = "yuren"
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         "tiny-whisper": str(write_tiny_whisper(folder / "tiny-whisper")),
         "tiny-english": str(english),
         COMPOSED: {"model": str(_composed(folder / COMPOSED)), "dtype": "float32"},
+        NAMED: {"model": str(_built(folder / NAMED)), "dtype": "float32", "family": NAMED},
     }
     if catalogue.KNOWN["whisper-base"].installed():
         models["whisper-base"] = "whisper-base"
@@ -40,15 +43,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
 
 
+def _built(folder: Path) -> Path:
+    from tests.families.checkpoints import BUILDERS
+
+    folder.mkdir()
+    BUILDERS[folder.name](folder)
+    return folder
+
+
 def _composed(folder: Path) -> Path:
     """Video-LLaVA without its towers, which lie beside it under their published names."""
     from tests.families import tiny
-    from tests.families.checkpoints import BUILDERS
     from tests.families.reference import read_all
 
-    folder.mkdir()
-    BUILDERS[COMPOSED](folder)
-    state = read_all(folder)
+    state = read_all(_built(folder))
     kept = {name: value for name, value in state.items() if "_tower." not in name}
     tiny.save_bin(folder, kept)
     return folder

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.engine.conftest import NAMED
 from tests.kit.fuzz import SpoiltFile, spoil_files
 from tests.kit.hostile import HOSTILE
 from tests.kit.live_server import LiveServer
@@ -17,14 +18,15 @@ from tests.kit.scrape import scrape
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.parametrize("model", ["demo", NAMED])
 @pytest.mark.parametrize(("route", "body"), HOSTILE)
-def test_no_route_ends_the_engine(server: LiveServer, route: str, body: Any) -> None:
-    answer = httpx.post(server.url + route, json={"model": "demo", **body}, timeout=60)
+def test_no_route_ends_the_engine(server: LiveServer, route: str, body: Any, model: str) -> None:
+    answer = httpx.post(server.url + route, json={"model": model, **body}, timeout=60)
     assert answer.status_code in {200, 400, 404}, answer.text
     if answer.status_code != 200:
         assert answer.json()["error"]["message"]
     question = [{"role": "user", "content": "Hello"}]
-    hello = {"model": "demo", "messages": question, "max_tokens": 2}
+    hello = {"model": model, "messages": question, "max_tokens": 2}
     after = httpx.post(f"{server.url}/v1/chat/completions", json=hello, timeout=60)
     assert after.status_code == 200, after.text
 

@@ -15,9 +15,10 @@ from torch.nn import functional
 
 from tests.families.legacy_reference import QwenReference
 from tests.families.legacy_tokenizers import encode_qwen
-from tests.families.parity import Subject
+from tests.families.parity import CASES, Subject
 from tests.families.proof import FamilyProof, family_marks
 from tests.families.reference import Reference
+from tests.families.served import question
 
 pytestmark = family_marks
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -136,6 +137,24 @@ class TestQwenVl(FamilyProof):
     def read(cls, checkpoint: Path) -> Any:
         """The authors' code."""
         return QwenVlReference(checkpoint)
+
+    def test_a_picture_after_and_between_texts(self, subject: Subject) -> None:
+        """`from_list_format` writes a list's elements in their order."""
+        [image] = CASES[1].images
+        picture = question("", (image,))[0]["content"][0]
+        first, second = ({"type": "text", "text": text} for text in ("Who?", "And who?"))
+        shown = "Picture {}: <img>\x00</img>\n"
+        for parts, written in (
+            ([first, picture], f"Who?{shown.format(1)}"),
+            ([first, picture, second, picture], f"Who?{shown.format(1)}And who?{shown.format(2)}"),
+        ):
+            [answer] = subject.served.chat([{"role": "user", "content": parts}], tokens=1)
+            prompt = self.prompt.format(written)
+            images = (image,) * prompt.count("\x00")
+            pieces = subject.reference.pieces(prompt)
+            assert answer.prompt[: len(pieces[0])] == pieces[0]
+            assert answer.prompt[-len(pieces[-1]) :] == pieces[-1]
+            assert answer.tokens == subject.reference.answer(prompt, images, tokens=1)[0]
 
     @pytest.mark.parametrize("end", ENDS)
     def test_each_of_the_authors_ends_is_one(self, subject: Subject, end: int) -> None:
