@@ -107,5 +107,5 @@ def _sampling(folder: Path, model: AudioModel) -> dict[str, float]:
 
 def _problems(files: TensorFiles) -> list[str]:
     if files.missing:
-        return [f"weight files that the index names are absent: {', '.join(files.missing)}"]
+        return [f"weight files that the index names are absent: {files.absent()}"]
     return [] if files.files else ["no weight file (*.safetensors, *.bin, *.pth)"]

@@ -25,7 +25,7 @@ from sensorium.model_adapters.errors import CheckpointError, UnknownFamilyError
 from sensorium.model_adapters.plan import Plan, make_plan
 from sensorium.model_adapters.registry import Match, architecture_of, recognise
 from sensorium.model_adapters.spec import RawConfig
-from sensorium.model_adapters.tensor_files import TensorFiles, scan
+from sensorium.model_adapters.tensor_files import StoredTensor, TensorFiles, scan
 from sensorium.model_adapters.tower_plan import VISION_TOWER_PART, TowerPlan, tower_part
 from sensorium.model_adapters.weight_names import DROPPED, place
 
@@ -104,6 +104,7 @@ def inspect_checkpoint(folder: Path) -> Inspection:
     problems = [
         *_file_problems(folder, files, match),
         *absent_from_layers(layer_holes((below or files).tensors)),
+        *_other_widths((below or files).tensors, raw.get("hidden_size")),
     ]
     if unknown:
         problems.append(f"{len(unknown)} tensors fit nowhere: {', '.join(unknown[:_SHOWN])}")
@@ -218,7 +219,7 @@ def _place_all(
 def _file_problems(folder: Path, files: TensorFiles, match: Match) -> list[str]:
     problems = []
     if files.missing:
-        problems.append(f"weight files that the index names are absent: {', '.join(files.missing)}")
+        problems.append(f"weight files that the index names are absent: {files.absent()}")
     if not files.files and not files.missing:
         problems.append("no weight file (*.safetensors, *.bin, *.pth)")
     kind = match.spec.tokenizer
@@ -244,6 +245,17 @@ def layer_holes(names: Iterable[str]) -> list[str]:
         for layer in range(max(layers) + 1):
             holes += [f"{stack}{layer}.{part}" for part in sorted(every - layers[layer])]
     return holes
+
+
+def _other_widths(tensors: Mapping[str, StoredTensor], width: object) -> list[str]:
+    """The problem of a table of embeddings that has not the config's width; none if it has."""
+    for name, tensor in tensors.items():
+        if name.endswith("embed_tokens.weight") and tensor.shape and tensor.shape[-1] != width:
+            return [
+                f"{name} in {tensor.file} has the shape {list(tensor.shape)}, and the config's "
+                f"`hidden_size` is {width}"
+            ]
+    return []
 
 
 def absent_from_layers(names: Sequence[str]) -> list[str]:

@@ -71,11 +71,16 @@ class TensorFiles:
     complete: bool
     missing: tuple[str, ...]
 
+    def absent(self) -> str:
+        """The missing files, each with what should be in it."""
+        held = {name: tensor.file for name, tensor in self.tensors.items()}
+        return ", ".join(f"{file}{_contents(held, file)}" for file in self.missing)
+
     def require_all(self) -> None:
         """Raise CheckpointError where weight files are missing or there is none at all."""
         if self.missing:
             raise CheckpointError(
-                f"{self.folder}: weights call for {', '.join(self.missing)}, which "
+                f"{self.folder}: weights call for {self.absent()}, which "
                 f"{'is' if len(self.missing) == 1 else 'are'} not there; fetch the missing "
                 "shards again"
             )
@@ -131,7 +136,10 @@ def _scan(folder: Path) -> TensorFiles:
     present = [name for name in names if name not in missing]
     known = []
     for name in present:
-        found = read_names(folder / name)
+        try:
+            found = read_names(folder / name)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}{_contents(indexed or {}, name)}") from None
         known.append(found is not None)
         tensors.update(found or {})
     complete = complete or all(known)
@@ -140,6 +148,12 @@ def _scan(folder: Path) -> TensorFiles:
         present.append(_PROJECTOR_FILE)
         tensors.update(read_names(projector) or {})
     return TensorFiles(folder, tuple(present), tensors, complete, missing)
+
+
+def _contents(held: Mapping[str, str], file: str) -> str:
+    """What an index puts into a file, in parentheses; `held` are files by tensor."""
+    names = sorted(name for name, at in held.items() if at == file)
+    return f" (with {len(names)} tensors, {names[0]} and on)" if names else ""
 
 
 def read_names(path: Path) -> dict[str, StoredTensor] | None:
@@ -189,9 +203,10 @@ def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
     header.pop("__metadata__", None)
     end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if size != 8 + length + end:
+        cut = [name for name, at in header.items() if at["data_offsets"][1] > size - 8 - length]
         raise CheckpointError(
-            f"{path} is damaged: it has {size} bytes and its header speaks of {8 + length + end}; "
-            "fetch it again"
+            f"{path} is damaged: it has {size} bytes and its header speaks of {8 + length + end}"
+            f"{f', {cut[0]} is not whole' if cut else ''}; fetch it again"
         )
     return {
         name: StoredTensor(

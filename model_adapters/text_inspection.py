@@ -95,7 +95,7 @@ def inspect_text(folder: Path) -> TextInspection | None:
 
 def _file_problems(files: TensorFiles) -> list[str]:
     if files.missing:
-        return [f"weight files that the index names are absent: {', '.join(files.missing)}"]
+        return [f"weight files that the index names are absent: {files.absent()}"]
     return [] if files.files else ["no weight file (*.safetensors, *.bin, *.pth)"]
 
 

@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sensorium.model_adapters.errors import CheckpointError
+from sensorium.model_adapters.tensor_files import scan
 from tests.families.checkpoints import BUILDERS
 from tests.families.proof import family_marks
 from tests.families.served import Served
@@ -91,17 +93,18 @@ def test_weights(checkpoint: Path, change: Callable[[State], object], wanted: li
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"hidden_size": 256}, "model.safetensors"),
-        ({"mm_projector_type": "sva"}, "mm_projector_type"),
-        ({"mm_vision_tower": "nowhere/at-all"}, "nowhere/at-all"),
-        ({"num_hidden_layers": 4}, "model.layers.3."),
-        ({"num_hidden_layers": 2}, "model.layers.2."),
+        ({"hidden_size": 256}, ["model.safetensors", "lm_head.weight", "[640, 256]"]),
+        ({"mm_projector_type": "sva"}, ["'sva'", "mm_projector_type"]),
+        ({"mm_vision_tower": "nowhere/at-all"}, ["nowhere/at-all", "--vision-tower"]),
+        ({"num_hidden_layers": 4}, ["model.layers.3."]),
+        ({"num_hidden_layers": 2}, ["model.layers.2."]),
     ],
     ids=["hidden size", "projector", "tower", "more layers", "fewer layers"],
 )
-def test_config(checkpoint: Path, changes: dict[str, Any], wanted: str) -> None:
+def test_config(checkpoint: Path, changes: dict[str, Any], wanted: list[str]) -> None:
     change_config(checkpoint, **changes)
-    assert wanted in refusal(checkpoint)
+    message = refusal(checkpoint)
+    assert [word for word in wanted if word not in message] == []
 
 
 def test_no_tower_weights_anywhere(checkpoint: Path) -> None:
@@ -116,4 +119,22 @@ def test_no_tower_weights_anywhere(checkpoint: Path) -> None:
 def test_a_truncated_file(checkpoint: Path) -> None:
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
-    assert str(path) in refusal(checkpoint)
+    message = refusal(checkpoint)
+    assert str(path) in message
+    assert "vision_tower" in message
+    assert "is not whole" in message
+
+
+def test_a_missing_shard(checkpoint: Path) -> None:
+    state = load_file(checkpoint / "model.safetensors")
+    kept, lost = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+    (checkpoint / "model.safetensors").unlink()
+    places = {name: lost if name == KEY else kept for name in state}
+    save_file({name: state[name] for name in state if name != KEY}, checkpoint / kept)
+    index = checkpoint / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    message = refusal(checkpoint)
+    assert f"{lost} (with 1 tensors, {KEY} and on)" in message
+    with pytest.raises(CheckpointError, match=f"{lost} is not a .* 1 tensors, {KEY}"):
+        (checkpoint / lost).write_bytes((100).to_bytes(8, "little") + b" " * 100)
+        scan(checkpoint)

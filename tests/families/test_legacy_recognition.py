@@ -233,7 +233,8 @@ class TestInspect:
         assert found["weight_bytes"] == 5_000_000
         assert found["cache_bytes_per_token"] == 2 * 2 * 3 * 128
         assert found["problems"] == [
-            "weight files that the index names are absent: w.bin",
+            "weight files that the index names are absent: w.bin (with 6 tensors, "
+            "transformer.h.0.attn.c_attn.weight and on)",
             "1 tensors are absent from layers: transformer.h.1.mlp.w1.weight",
             "no tokenizer file (qwen.tiktoken)",
         ]
