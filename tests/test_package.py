@@ -150,7 +150,9 @@ class TestImportDirection:
 
 
 ALLOWED_IN_BENCHMARKS = (
-    "sensorium.serving.media.image_work",  # what `bench media` measures
+    "sensorium.serving.media.limits",  # what `bench media` measures
+    "sensorium.serving.media.pipeline",
+    "sensorium.serving.media.pool",
     "sensorium.serving.engine.native_pictures",
     "sensorium.serving.client",
     "sensorium.serving.errors",

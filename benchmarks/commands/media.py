@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 __all__ = ["configure", "run"]
 
 _EPILOG = """\
-One thread; images/s are those of one core, from CPU time. Each path begins at a data URL.
+Images/s are those of one core, from CPU time: medians of five rounds, the paths in turns. Each path
+begins at a data URL; vLLM's and Sensorium's end in the engine process.
 """
 
 
@@ -37,19 +39,18 @@ def run(args: argparse.Namespace, rest: Sequence[str] = ()) -> int:
     sizes = parse_mix(args.images, "--images", parse_size).values
     kinds = parse_mix(args.image_format, "--image-format", parse_image_format).values
     set_machine_environment()
-    from sensorium.benchmarks.local.media_paths import measure, model_paths
+    from sensorium.benchmarks.local.media_paths import measure_in_turns, model_paths
 
     rows: list[tuple[str, ...]] = [("", "size", "format", "ms CPU", "images/s/core", "MP/s/core")]
     costs = []
-    for name, path in model_paths(model_source(args.model)).items():
-        for size in sizes:
-            for kind in kinds:
-                cost = measure(name, path, size, kind, count=args.count)
-                costs.append(cost)
-                rate = cost.images_per_core_second
-                cells = (f"{1e3 * cost.cpu_seconds:.1f}", f"{rate:.1f}")
-                pixels = f"{rate * size[0] * size[1] / 1e6:.1f}"
-                rows.append((name, f"{size[0]}x{size[1]}", kind, *cells, pixels))
+    with model_paths(model_source(args.model)) as paths:
+        for size, kind in itertools.product(sizes, kinds):
+            costs += measure_in_turns(paths, size, kind, count=args.count)
+    for cost in costs:
+        (width, height), rate = cost.size, cost.images_per_core_second
+        cells = (f"{1e3 * cost.cpu_seconds:.1f}", f"{rate:.1f}")
+        pixels = f"{rate * width * height / 1e6:.1f}"
+        rows.append((cost.path, f"{width}x{height}", cost.kind, *cells, pixels))
     print(columns(rows))
     if args.json:
         document = {

@@ -1,19 +1,25 @@
-"""From the bytes of a picture to what a model takes: Pillow, Hugging Face, vLLM, Sensorium.
+"""From the bytes of a picture to what an engine process has: Pillow, Hugging Face, vLLM, Sensorium.
 
 vLLM's classes used here, of release 0.32: `MediaConnector.fetch_image`,
-`MULTIMODAL_REGISTRY.create_processor`, and on the processor `info.parse_mm_data`,
-`info.get_hf_processor` and `dummy_inputs.get_dummy_text`.
+`MULTIMODAL_REGISTRY.create_processor`, `MsgpackEncoder`, `MsgpackDecoder`, and on the processor
+`info.parse_mm_data`, `info.get_hf_processor` and `dummy_inputs.get_dummy_text`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import hashlib
+import contextlib
 import io
+import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path as Pathname
+from typing import Any
 
+import psutil
 import pybase64
 from PIL import Image
 
@@ -21,7 +27,9 @@ from sensorium.benchmarks.workload.media import MediaFile
 from sensorium.benchmarks.workload.photos import draw_photo, encode_photo
 from sensorium.serving.errors import UserError
 
-__all__ = ["Cost", "measure", "model_paths"]
+__all__ = ["Cost", "measure_in_turns", "model_paths"]
+
+_ROUNDS = 5
 
 Path = Callable[[str], object]
 
@@ -30,7 +38,8 @@ Path = Callable[[str], object]
 class Cost:
     """What a path costs for pictures of one size and format, a picture.
 
-    CPU seconds are those of all threads of the process, so a busy machine does not lengthen them.
+    CPU seconds are those of all threads of the process and of its workers: a busy machine does not
+    lengthen them by much.
     """
 
     path: str
@@ -51,12 +60,13 @@ def decode(url: str) -> Image.Image:
     return Image.open(io.BytesIO(content)).convert("RGB")
 
 
-def model_paths(model: str) -> dict[str, Path]:
+@contextlib.contextmanager
+def model_paths(model: str) -> Iterator[dict[str, Path]]:
     """The paths by name: `decode` alone, the model's Hugging Face processor, vLLM's, Sensorium's.
 
-    Sensorium's is what a worker of its server does, with and without `--media-exact`, and then the
-    model's processor; the hand-over between processes is not in it. Raises UserError for a model
-    that takes no images.
+    vLLM's and Sensorium's are whole: decoding, the model's processor, hashes, and the way to the
+    engine process; Sensorium's, with and without `--media-exact`, through a worker process of its
+    server. Raises UserError for a model that takes no images.
     """
     import torch
     from vllm.config import ModelConfig
@@ -75,59 +85,111 @@ def model_paths(model: str) -> dict[str, Path]:
     prompt = processor.dummy_inputs.get_dummy_text({"image": 1})
     connector = MediaConnector()
     images = getattr(processor.info.get_hf_processor(), "image_processor", None)
-
-    def vllm(url: str) -> object:
-        items = processor.info.parse_mm_data({"image": [connector.fetch_image(url)]})
-        return processor(prompt, items)
-
     options = config.get_multimodal_config()
     fit = fit_for(processor, options)
     planned = options.media_io_kwargs.get("image", {}).get("recipe", "")
     recipe = fit.recipe() if fit is not None else planned
+    with _engine() as hand_over, _workers(recipe, False) as fast, _workers(recipe, True) as exact:
 
-    def sensorium(url: str, exact: bool) -> object:
-        content = pybase64.b64decode(url.partition(",")[2], validate=True)
-        items = processor.info.parse_mm_data({"image": [_prepared(content, recipe, exact)]})
-        return processor(prompt, items)
+        def through(load: Path) -> Path:
+            def path(url: str) -> None:
+                items = processor.info.parse_mm_data({"image": [load(url)]})
+                hand_over(processor(prompt, items))
 
-    found: dict[str, Path] = {"decode": decode}
-    if images is not None:  # a family in its authors' layout has no processor there
-        found["Hugging Face"] = lambda url: images(images=decode(url), return_tensors="pt")
-    found["vLLM"] = vllm
-    found["Sensorium"] = lambda url: sensorium(url, False)
-    found["Sensorium, exact"] = lambda url: sensorium(url, True)
-    return found
+            return path
+
+        found: dict[str, Path] = {"decode": decode}
+        if images is not None:  # a family in its authors' layout has no processor there
+            found["Hugging Face"] = lambda url: images(images=decode(url), return_tensors="pt")
+        found["vLLM"] = through(connector.fetch_image)
+        found["Sensorium"] = through(fast)
+        found["Sensorium, exact"] = through(exact)
+        yield found
 
 
-def _prepared(content: bytes, recipe: str, exact: bool) -> object:
-    """A picture as the server's media path hands it to vLLM's processor."""
+@contextlib.contextmanager
+def _engine() -> Iterator[Callable[[Any], None]]:
+    """Sends what a processor made as vLLM does, and receives it as its engine process does."""
+    import zmq
+    from vllm.multimodal.inputs import MultiModalKwargsItem
+    from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
+
+    encoder, decoder = MsgpackEncoder(), MsgpackDecoder(MultiModalKwargsItem)
+    with tempfile.TemporaryDirectory() as folder, zmq.Context() as context:
+        address = f"ipc://{folder}/engine"
+        with context.socket(zmq.PULL) as theirs, context.socket(zmq.PUSH) as ours:
+            theirs.bind(address)
+            ours.connect(address)
+
+            def hand_over(inputs: Any) -> None:
+                for item in inputs["mm_kwargs"]["image"]:
+                    ours.send_multipart(encoder.encode(item), copy=False)
+                    decoder.decode(theirs.recv_multipart(copy=False))
+
+            yield hand_over
+
+
+@contextlib.contextmanager
+def _workers(recipe: str, exact: bool) -> Iterator[Path]:
+    """Pictures through a worker process, as the server's media path hands them to vLLM."""
     from vllm.multimodal.media.base import MediaWithBytes
 
     from sensorium.model_adapters.engine.prepared import PreparedImage
-    from sensorium.serving.media.image_work import image_job
+    from sensorium.serving.media.limits import MediaLimits
+    from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+    from sensorium.serving.media.pool import PoolOptions
 
-    digest = hashlib.sha256(content).digest()
-    header = {"max_pixels": 1 << 30, "exact": exact, "recipe": recipe, "mode": "RGB"}
-    answer, pixels = image_job({**header, "background": (255, 255, 255)}, content)
-    if "shape" in answer:
-        return MediaWithBytes(PreparedImage(answer["size"], pixels, recipe), digest)
-    picture = Image.frombuffer("RGB", answer["drawn"], pixels, "raw", "RGB", 0, 1)
-    return MediaWithBytes(picture, digest)
+    pipeline = MediaPipeline(MediaLimits(cache_bytes=0), PoolOptions(workers=1), exact=exact)
+    loop = asyncio.new_event_loop()
+    pipeline.start()
+
+    def load(url: str) -> object:
+        content = pybase64.b64decode(url.partition(",")[2], validate=True)
+        picture = loop.run_until_complete(pipeline.picture(content, Recipe(recipe)))
+        if picture.mode:
+            return MediaWithBytes(picture.image(), picture.digest)
+        return MediaWithBytes(PreparedImage(picture.size, picture.pixels, recipe), picture.digest)
+
+    try:
+        yield load
+    finally:
+        pipeline.close()
+        loop.close()
 
 
-def measure(
-    name: str, path: Path, size: tuple[int, int], kind: str, *, count: int, seed: int = 0
-) -> Cost:
-    """Bring `count` different pictures through the path, after two that do not count."""
-    files = [encode_photo(draw_photo(size, f"{seed}/{i}"), kind) for i in range(count + 2)]
+def _cpu_seconds() -> float:
+    """Of all threads of this process, and of the worker processes it has."""
+    used = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(OSError):
+            for thread in Pathname(f"/proc/{child.pid}/task").iterdir():
+                used += int((thread / "schedstat").read_text().split()[0]) / 1e9
+    return used
+
+
+def measure_in_turns(
+    paths: Mapping[str, Path], size: tuple[int, int], kind: str, *, count: int, seed: int = 0
+) -> list[Cost]:
+    """Bring `count` different pictures through each path; medians of five rounds.
+
+    The paths take turns, so that a machine that becomes slower does so for all of them.
+    """
+    files = [encode_photo(draw_photo(size, f"{seed}/{i}"), kind) for i in range(count)]
     urls = [_data_url(file) for file in files]
-    for url in urls[:2]:
-        path(url)
-    began, cpu = time.perf_counter(), time.process_time()
-    for url in urls[2:]:
-        path(url)
-    used, took = time.process_time() - cpu, time.perf_counter() - began
-    return Cost(name, size, kind, used / count, took / count)
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in paths}
+    for number in range(_ROUNDS + 1):
+        for name, path in paths.items():
+            began, cpu = time.perf_counter(), _cpu_seconds()
+            # The first round only warms up.
+            for url in urls if number else urls[:2]:
+                path(url)
+            used, took = _cpu_seconds() - cpu, time.perf_counter() - began
+            if number:
+                taken[name].append((used / count, took / count))
+    return [
+        Cost(name, size, kind, *(statistics.median(column) for column in zip(*rounds, strict=True)))
+        for name, rounds in taken.items()
+    ]
 
 
 def _data_url(file: MediaFile) -> str:
