@@ -1,8 +1,9 @@
 """How a worker's answer reaches the server: a header in JSON, and raw bytes.
 
-Much goes through memory that both map, so that it is copied by neither. That memory is sealed: a
-worker that somebody has taken over can neither change it any more nor cut it off, which would kill
-whoever reads it. A recording goes as a file on disk that has no name (`SentFile`).
+They lie in the buffer that both map (`buffer.py`), or, where they are too many, in memory of their
+own, so that they are copied by neither. That memory is sealed: a worker that somebody has taken
+over can neither change it any more nor cut it off, which would kill whoever reads it. A recording
+goes as a file on disk that has no name (`SentFile`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
 
+from sensorium.serving.media.buffer import SharedBuffer
+
 __all__ = ["SentFile", "receive", "receive_content", "receive_file", "send"]
 
-# Bytes from which on memory is shared; each mapping holds a file descriptor.
-_MUCH = 4 << 20
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
@@ -47,7 +48,9 @@ class SentFile:
         return data
 
 
-def send(connection: Connection, header: dict[str, Any], content: Any) -> None:
+def send(
+    connection: Connection, buffer: SharedBuffer, header: dict[str, Any], content: Any
+) -> None:
     """Send an answer; `content` is an array, bytes or an open file, which is closed here."""
     if isinstance(content, io.IOBase):
         with content:
@@ -55,10 +58,11 @@ def send(connection: Connection, header: dict[str, Any], content: Any) -> None:
             send_handle(connection, content.fileno(), None)
         return
     view = memoryview(content).cast("B")
-    shared = view.nbytes if view.nbytes >= _MUCH else 0
-    connection.send_bytes(json.dumps({**header, "shared": shared}).encode())
+    buffered = buffer.answers.put(view)
+    shared = view.nbytes if buffered is None else 0
+    said = {**header, "shared": shared, "buffered": buffered}
+    connection.send_bytes(json.dumps(said).encode())
     if not shared:
-        connection.send_bytes(view)
         return
     descriptor = os.memfd_create("sensorium-media", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -79,10 +83,12 @@ def receive(connection: Connection) -> dict[str, Any]:
     return header
 
 
-def receive_content(connection: Connection, header: dict[str, Any]) -> bytes | mmap.mmap:
+def receive_content(
+    connection: Connection, buffer: SharedBuffer, header: dict[str, Any]
+) -> bytes | mmap.mmap:
     """What was decoded. Raises OSError, ValueError or RuntimeError for what is none."""
     if not header.get("shared"):
-        return connection.recv_bytes()
+        return buffer.answers.take(header.get("buffered"))
     descriptor = recv_handle(connection)
     try:
         if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS != _SEALS:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sensorium.serving.media.buffer import SharedBuffer
 from sensorium.serving.media.content import Content
 from sensorium.serving.media.handover import SentFile, receive, receive_content, receive_file
 from sensorium.serving.media.work import work
@@ -204,6 +205,7 @@ class _Worker(threading.Thread):
         self._context = context
         self._process: Any = None
         self._connection: Any = None
+        self._buffer: Any = None
 
     def run(self) -> None:
         """Do jobs until the queue is closed."""
@@ -232,8 +234,7 @@ class _Worker(threading.Thread):
         try:
             if self._process is None:
                 self._start_process()
-            self._connection.send_bytes(json.dumps(job.header).encode())
-            self._connection.send_bytes(job.content)
+            self._give(job)
             while self._answers(job, began + seconds):
                 header = receive(self._connection)
                 if "question" not in header:
@@ -248,7 +249,7 @@ class _Worker(threading.Thread):
             if header.get("file"):
                 file = receive_file(self._connection)
             else:
-                content = receive_content(self._connection, header)
+                content = receive_content(self._connection, self._buffer, header)
         # What a worker sends is not trusted: that it makes no sense is as good as a breakdown.
         except (EOFError, OSError, ValueError, RuntimeError):
             return self._replace("the decoder broke down over it")
@@ -271,6 +272,15 @@ class _Worker(threading.Thread):
         self._process.start()
         theirs.close()
         self._connection = ours
+        # A new one for each: a process that was killed a moment ago may still write.
+        self._buffer = SharedBuffer.shared_by(ours)
+
+    def _give(self, job: _Job) -> None:
+        """Send a job to the process."""
+        buffered = self._buffer.files.put(job.content)
+        self._connection.send_bytes(json.dumps({**job.header, "buffered": buffered}).encode())
+        if buffered is None:
+            self._connection.send_bytes(job.content)
 
     def _drop(self) -> None:
         """End the process; the next job starts another."""
