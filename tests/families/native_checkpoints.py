@@ -168,6 +168,48 @@ def smolvlm(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def internvl(folder: Path) -> None:
+    """InternVL 2; its configuration is a class of its repository, which is replaced by one here."""
+    from transformers import AutoConfig, PretrainedConfig, Qwen2Config
+
+    class InternVLChatConfig(PretrainedConfig):  # type: ignore[misc]
+        model_type = "internvl_chat"
+
+        def __init__(self, vision_config: Any = None, llm_config: Any = None, **rest: Any) -> None:
+            self.vision_config = PretrainedConfig(**(vision_config or {}))
+            self.llm_config = Qwen2Config(**(llm_config or {}))
+            super().__init__(**rest)
+
+    AutoConfig.register("internvl_chat", InternVLChatConfig, exist_ok=True)
+    tokenizer = _tokenizer(folder, ["<img>", "</img>", "<IMG_CONTEXT>"], "<image>")
+    tokenizer.save_pretrained(folder)
+    config = {
+        "model_type": "internvl_chat",
+        "architectures": ["InternVLChatModel"],
+        "llm_config": {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], **TEXT},
+        "vision_config": {
+            **VISION,
+            "model_type": "intern_vit_6b",
+            "norm_type": "layer_norm",
+            "layer_norm_eps": 1e-6,
+            "hidden_act": "gelu",
+            "qkv_bias": True,
+            "qk_normalization": False,
+            "initializer_factor": 0.1,
+        },
+        "force_image_size": 56,
+        "downsample_ratio": 0.5,
+        "ps_version": "v2",
+        "select_layer": -1,
+        "template": "internvl2_5",
+        "min_dynamic_patch": 1,
+        "max_dynamic_patch": 4,
+        "dynamic_image_size": True,
+        "use_thumbnail": True,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 def qwen2_vl(folder: Path) -> None:
     """Qwen2-VL."""
     from transformers import (
@@ -357,6 +399,7 @@ def qwen2_audio(folder: Path) -> None:
 NATIVE: dict[str, Callable[[Path], None]] = {
     "llava": llava,
     "llava_next": llava_next,
+    "internvl": internvl,
     "idefics3": idefics3,
     "smolvlm": smolvlm,
     "qwen2_vl": qwen2_vl,

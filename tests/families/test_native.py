@@ -27,6 +27,7 @@ CLOSE = 5e-4
 OPERATORS = {
     "llava": {"pack_rows", "embed_merge"},
     "llava_next": {"pack_rows", "embed_merge"},
+    "internvl": {"gather_norm", "embed_merge"},
     "idefics3": {"pack_rows", "embed_merge"},
     "smolvlm": {"pack_rows", "embed_merge"},
     "qwen2_vl": {"gather_norm", "embed_merge"},
@@ -41,6 +42,7 @@ OPERATORS = {
 LINEAR_LAYERS = {
     "llava": 2,
     "llava_next": 2,
+    "internvl": 2,
     "idefics3": 1,
     "smolvlm": 1,
     "qwen2_vl": 2,

@@ -1,7 +1,4 @@
-"""InternVL's features, by our method and by vLLM's, of a model without an engine.
-
-Its configuration is code of the checkpoint's repository, so no tiny folder can be written here.
-"""
+"""InternVL's features, by our method and by vLLM's, in both orders of its pixel shuffle."""
 
 from __future__ import annotations
 
