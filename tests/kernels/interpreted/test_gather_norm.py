@@ -102,3 +102,28 @@ def test_tokens_beyond_two_billion_elements() -> None:
     with starting_at(last):
         join_kernel[(1,)](x, index, x, x, out, x, has_weight=False, has_bias=False, **fixed)
     assert torch.equal(out[last], x[0])
+
+
+@pytest.mark.parametrize("pool", [False, True], ids=["joined", "pooled"])
+@pytest.mark.parametrize(("tokens", "segments", "width"), [(0, 2, 8), (1, 1, 1), (3, 3, 65)])
+def test_fp8_of_odd_sizes(tokens: int, segments: int, width: int, pool: bool) -> None:
+    x = inputs(5, width)
+    index = torch.arange(tokens * segments, dtype=torch.int32).view(tokens, segments) % 5
+    values, scales = gather_norm_fp8(x, index, pool=pool)
+    exact = naive.gather_norm(x.double(), index, None, None, "none", 1e-6, pool)
+    back = values.double() * scales.double()[:, None]
+    assert relative_error(back, exact) < TOLERANCE[torch.float8_e4m3fn]
+
+
+def test_tokens_in_e4m3_beyond_two_billion_elements() -> None:
+    width = 2048
+    last = 2**31 // width + 2
+    out = torch.empty(last + 1, width, dtype=torch.float8_e4m3fn)
+    scale = torch.empty(last + 1)
+    x = inputs(1, width)
+    index = torch.zeros(last + 1, 1, dtype=torch.int32)
+    fixed = constants(1, width, "none", 1e-6, False, True)
+    with starting_at(last):
+        join_kernel[(1,)](x, index, x, x, out, scale, has_weight=False, has_bias=False, **fixed)
+    back = out[last].double() * scale[last].double()
+    assert relative_error(back, x[0].double()) < TOLERANCE[torch.float8_e4m3fn]

@@ -10,6 +10,7 @@ from sensorium.kernels.accuracy import TOLERANCE, relative_error
 from sensorium.kernels.embed_merge import embed_merge, plan_merge
 from sensorium.kernels.embed_merge.triton import merge_kernel
 from sensorium.kernels.ldpv2_tail import ldpv2_tail, naive
+from sensorium.kernels.ldpv2_tail.triton import tail_kernel
 from sensorium.kernels.pack_project import pack_rows
 from sensorium.kernels.pack_project.triton import pack_kernel
 from tests.kit.triton_interpreter import reachable, starting_at
@@ -96,3 +97,25 @@ def test_ldpv2_tail(images: int, grid: int, width: int) -> None:
     x, weight, bias = normal(images * grid * grid, width), normal(width, 1, 3, 3), normal(width)
     exact = naive.ldpv2_tail(x.double(), weight.double(), bias.double(), grid)
     assert relative_error(ldpv2_tail(x, weight, bias, grid), exact) < TOLERANCE[torch.float32]
+
+
+def test_ldpv2_tail_beyond_two_billion_elements() -> None:
+    grid, width = 8, 2048
+    images = 2**31 // (grid * grid * width) + 2
+    x = torch.empty(images * grid * grid, width, dtype=torch.bfloat16)
+    x[-grid * grid :] = normal(grid * grid, width).bfloat16()
+    weight, bias = normal(width, 1, 3, 3).bfloat16(), normal(width).bfloat16()
+    out = torch.empty(len(x) // 4, width, dtype=torch.bfloat16)
+    half = grid // 2
+    sizes = {"edge": grid, "width": width, "padded_half": half, "block_columns": width}
+    with starting_at((images - 1) * half):
+        tail_kernel[(half, 1)](x, weight, bias, out, **sizes)
+    exact = naive.ldpv2_tail(x[-grid * grid :].double(), weight.double(), bias.double(), grid)
+    assert relative_error(out[-half * half :], exact) < TOLERANCE[torch.bfloat16]
+
+
+def test_an_image_that_is_not_there_is_an_error() -> None:
+    x, weight, bias = normal(32, 4)[:16], normal(4, 1, 3, 3), normal(4)
+    sizes = {"edge": 4, "width": 4, "padded_half": 2, "block_columns": 4}
+    with pytest.raises(InterpreterError, match="load"):
+        tail_kernel[(4, 1)](x, weight, bias, torch.empty(8, 4), **sizes)
