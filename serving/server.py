@@ -27,6 +27,7 @@ from sensorium.serving.files.limits import FileLimits
 from sensorium.serving.files.service import FileService
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.auth import KeyRing
+from sensorium.serving.http.kernel_metrics import projection_lines
 from sensorium.serving.http.loop_lag import watched_loop
 from sensorium.serving.http.state import ServerState
 from sensorium.serving.memory import freeze_heap
@@ -201,6 +202,9 @@ class _Server:
         with self._progress.stage(f"loading {slot.name}"):
             await load_into(slot, spec, cpu=self._cpu, log=self._log)
         self._state.metrics.load_seconds.labels(slot.name).set(time.monotonic() - began)
+        if self._settings.projection_fp8 is not None and slot.model is not None:
+            for line in projection_lines(slot.name, await slot.model.kernels()):
+                self._progress.line(line)
 
     def _address(self) -> str:
         host, port = self._listener.getsockname()[:2]

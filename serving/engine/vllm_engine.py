@@ -7,7 +7,6 @@ it binds one engine to a process and owns the signals.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from argparse import Namespace
 from collections.abc import Mapping
@@ -46,7 +45,6 @@ from sensorium.serving.speech.whisper import Whisper, find_whisper
 
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
-_LOGGER = logging.getLogger("sensorium.engine")
 _STOP_SECONDS = 2
 _KERNELS_SECONDS = 2
 _CAPABILITIES = {
@@ -115,8 +113,9 @@ class VllmModel:
 
         engine = self._engine
         await engine.reset_mm_cache()
-        if os.environ.get("SENSORIUM_PROJECTION_FP8") and self._speech is None:
-            await self._decide_fp8()
+        asked = os.environ.get("SENSORIUM_PROJECTION_FP8") and self._speech is None
+        if asked and self._args.worker_extension_cls == EXTENSION:
+            await engine.collective_rpc("sensorium_decide_fp8")
         follow_media(engine)
         fit_pictures(engine)
         tasks = await engine.get_supported_tasks()
@@ -131,16 +130,6 @@ class VllmModel:
         self._attach_speech()
         self.media_limits = _media_limits(engine)
         self.capabilities = _capabilities(tasks, engine.model_config)
-
-    async def _decide_fp8(self) -> None:
-        """Say in the log how media are projected; a demand that cannot be kept ends the start."""
-        if self._args.worker_extension_cls != EXTENSION:
-            return
-        await self._engine.collective_rpc("sensorium_decide_fp8")
-        use = await self.kernels()
-        for op, implementation, reason in use.calls:
-            if op == "fp8 projection":
-                _LOGGER.warning("%s projects in %s: %s", self.root, implementation, reason)
 
     def _attach_speech(self) -> None:
         """Put our own transcription in front of vLLM's where the model is a Whisper."""

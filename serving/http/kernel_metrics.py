@@ -10,7 +10,9 @@ from prometheus_client.registry import Collector
 
 from sensorium.serving.models import KernelUse, ModelTable
 
-__all__ = ["kernel_registry", "kernel_uses", "summary"]
+__all__ = ["kernel_registry", "kernel_uses", "projection_lines", "summary"]
+
+_KEPT = "model's dtype"
 
 
 async def kernel_uses(models: ModelTable) -> dict[str, KernelUse]:
@@ -28,6 +30,15 @@ def summary(uses: Mapping[str, KernelUse]) -> dict[str, dict[str, dict[str, str]
         }
         for name, use in uses.items()
     }
+
+
+def projection_lines(name: str, use: KernelUse) -> list[str]:
+    """What was decided on projection in e4m3, in a sentence for the log."""
+    return [
+        f"{name} projects media in {'its own dtype' if kept == _KEPT else kept}: {reason}"
+        for op, kept, reason in use.calls
+        if op == "fp8 projection"
+    ]
 
 
 class _Calls(Collector):

@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from sensorium.serving.http.kernel_metrics import projection_lines
 from sensorium.serving.models import KernelUse
 from sensorium.serving.testing.fake_model import FakeModel
 
@@ -41,3 +42,14 @@ async def test_calls_are_a_counter(serve: Callable[..., Any]) -> None:
     counted = {tuple(s.labels[n] for n in names): s.value for s in family.samples}
     assert counted == CALLS
     assert {sample.labels["model"] for sample in family.samples} == {"eyes"}
+
+
+def test_the_decision_on_e4m3_is_a_sentence() -> None:
+    calls = {("gather_norm", "triton", "asked for"): 3, ("fp8 projection", "e4m3", "errs by 4%"): 1}
+    lines = projection_lines("eyes", KernelUse("auto", calls))
+    assert lines == ["eyes projects media in e4m3: errs by 4%"]
+    refused = KernelUse("auto", {("fp8 projection", "model's dtype", "errs by 40%"): 1})
+    assert projection_lines("eyes", refused) == [
+        "eyes projects media in its own dtype: errs by 40%"
+    ]
+    assert not projection_lines("eyes", KernelUse())
