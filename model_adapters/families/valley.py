@@ -46,7 +46,9 @@ SPEC = FamilySpec(
         "one image or video a conversation in the authors' code, several are taken; they stand "
         "after the question, as in the authors' script; an answer may begin with the word that the "
         "model was trained to write there; a question without an image or video is kept, where the "
-        "authors' code drops it; not the checkpoints with trained pooling, and not Chinese Valley"
+        "authors' code drops it; spaces beside trained tokens are read as by today's "
+        "tokenizer, and which of the two of 2023 the authors had was not seen; not the "
+        "checkpoints with trained pooling, and not Chinese Valley"
     ),
     proof="tests/families/test_valley.py",
 )

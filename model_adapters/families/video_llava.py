@@ -43,7 +43,7 @@ SPEC = FamilySpec(
         "video in two at random, also when it answers, which is left out; images are cropped as "
         "in the authors' demos, though `image_aspect_ratio` says `pad` and training and some of "
         "their evaluations pad them; not the layout of Hugging Face, which leaves attention "
-        "over time out"
+        "over time out; not TEOChat, which has the image tower alone"
     ),
     proof="tests/families/test_video_llava.py",
 )

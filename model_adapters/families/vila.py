@@ -36,8 +36,9 @@ SPEC = FamilySpec(
     ),
     read=read_vila,
     limits=(
-        "pictures only, also where the authors show frames of a video; checkpoints made after "
-        "December 2024, whose projector gives tokens row by row, and AWQ ones are not covered; "
+        "pictures only: of a video the authors show 6 frames as so many pictures, which a request "
+        "may send; checkpoints made after December 2024, whose projector gives tokens row by row, "
+        "and AWQ ones are not covered; "
         "from a folder, not from a hub's id"
     ),
     proof="tests/families/test_vila.py",
