@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.families.clips import make_clip
-from tests.families.parity import CASES, Case
+from tests.families.parity import CASES, TOLERANCE, Case, serving
 from tests.families.proof import FamilyProof, family_marks
 from tests.families.video_llava_reference import VideoLlavaReference
 
@@ -49,3 +49,15 @@ class TestVideoLlava(FamilyProof):
     def read(cls, checkpoint: Path) -> VideoLlavaReference:
         """With the towers that the config names."""
         return VideoLlavaReference(checkpoint)
+
+
+def test_compiled(folder: Path) -> None:
+    """A compiled start takes pictures and videos too."""
+    proof = TestVideoLlava
+    options = {"enforce_eager": False}
+    with serving(
+        proof.checkpoint, folder, proof.prompt, proof.read, proof.write, **options
+    ) as subject:
+        cases = (CASES[0], CASES[1], BOTH)
+        for case, answer in zip(cases, subject.serve(cases), strict=True):
+            assert subject.compare(case, answer) < TOLERANCE
