@@ -76,7 +76,9 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
         )
     wanted = _wanted(rule, size)
     if wanted is not None and not exact:
-        _decode_small(image, wanted, size)
+        stored = wanted if image.size == size else wanted[::-1]
+        padded = isinstance(rule, Plan) and rule.image.aspect == "pad"
+        _decode_small(image, stored, padded=padded)
     picture = None if exact else decode_jpeg(image, content)
     if picture is not None and turn is not None:
         picture = np.array(Image.fromarray(picture).transpose(turn))
@@ -133,13 +135,24 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     return None
 
 
-def _decode_small(image: Image.Image, wanted: tuple[int, int], size: tuple[int, int]) -> None:
-    """Let libjpeg leave out what a picture `wanted` so large could not show."""
+def _decode_small(image: Image.Image, wanted: tuple[int, int], *, padded: bool) -> None:
+    """Let libjpeg leave out what a picture `wanted` so large, as it is stored, could not show.
+
+    Only by what divides its sides: half a column left over would stretch the rest. The same goes
+    for the border of a picture that becomes the middle of a square (`padded`).
+    """
     if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
         return
-    if image.size != size:
-        wanted = wanted[1], wanted[0]
-    image.draft(image.mode, (int(_GAP * wanted[0]) + 1, int(_GAP * wanted[1]) + 1))
+    width, height = image.size
+    border = abs(width - height) // 2 if padded else 0
+    for times in (8, 4, 2):
+        smaller = width // times, height // times
+        large_enough = all(
+            left > _GAP * needed for left, needed in zip(smaller, wanted, strict=True)
+        )
+        if large_enough and not any(edge % times for edge in (width, height, border)):
+            image.draft(image.mode, smaller)
+            return
 
 
 def in_mode(image: Image.Image, mode: str | None, background: tuple[int, ...]) -> Image.Image:
