@@ -130,7 +130,7 @@ def test_no_sound_in_a_transcription(server: LiveServer) -> None:
     )
     error = answer.json()["error"]
     assert answer.status_code == 400
-    assert "is no sound or video file" in error["message"]
+    assert "is not a sound or video file" in error["message"]
     assert (error["param"], error["code"]) == ("file", "invalid_audio")
 
 
