@@ -230,7 +230,12 @@ def pad_and_resize(
     strip = _filled((across.end - across.begin, down.end - down.begin), colour)
     _paste(strip, picture, left - across.begin, top - down.begin)
     square = _filled((size, size), colour)
-    done = resample(strip, (across.last - across.first, down.last - down.first))
+    made = across.last - across.first, down.last - down.first
+    if resample is bicubic:
+        # Pillow 13 begins with the columns of a narrow strip, which rounds otherwise; with the rows
+        # of a square, as every Pillow did before.
+        strip = bicubic(strip, (made[0], strip.shape[0]))
+    done = resample(strip, made)
     _paste(square, done, across.first, down.first)
     return square
 
@@ -252,8 +257,9 @@ def _seen(start: int, length: int, edge: int, size: int) -> _Seen:
     """
     blocks = math.gcd(edge, size)
     step, made = edge // blocks, size // blocks
-    # A bicubic kernel reaches two output pixels far; those it is cut off for must be plain.
-    margin = math.ceil(4 * edge / size) + 1
+    # A bicubic kernel reaches two pixels far, of the output where it shrinks and of the input where
+    # it grows; those it is cut off for must be plain.
+    margin = math.ceil(4 * max(1.0, edge / size)) + 1
     first = max(0, (start - margin) // step)
     last = min(blocks, -(-(start + length + margin) // step))
     return _Seen(first * step, last * step, first * made, last * made)

@@ -24,12 +24,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Serves `demo`, tiny checkpoints and, where it has been pulled, `whisper-base`."""
     folder = tmp_path_factory.mktemp("server")
     english = write_tiny_whisper(folder / "tiny-english", english=True, mels=128)
+    # Six models would get a tenth of the machine's memory each.
+    small = {"kv-cache-memory-bytes": 128 << 20}
+    plain = {"dtype": "float32", **small}
     models: dict[str, Any] = {
         "demo": "demo",
-        "tiny-whisper": str(write_tiny_whisper(folder / "tiny-whisper")),
-        "tiny-english": str(english),
-        COMPOSED: {"model": str(_composed(folder / COMPOSED)), "dtype": "float32"},
-        NAMED: {"model": str(_built(folder / NAMED)), "dtype": "float32", "family": NAMED},
+        "tiny-whisper": {"model": str(write_tiny_whisper(folder / "tiny-whisper")), **small},
+        "tiny-english": {"model": str(english), **small},
+        COMPOSED: {"model": str(_composed(folder / COMPOSED)), **plain},
+        NAMED: {"model": str(_built(folder / NAMED)), "family": NAMED, **plain},
     }
     if catalogue.KNOWN["whisper-base"].installed():
         models["whisper-base"] = "whisper-base"

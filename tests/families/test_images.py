@@ -70,14 +70,19 @@ def test_a_long_image_is_padded_and_resized_in_bands(
 
 
 @pytest.mark.parametrize(
-    "size", [(640, 360), (360, 640), (640, 17), (333, 100), (500, 333), (90, 50), (5, 336)], ids=str
+    "size",
+    [(640, 360), (360, 640), (640, 17), (333, 100), (500, 333), (90, 50), (5, 336), (12, 84)],
+    ids=str,
 )
-def test_what_lies_far_from_a_padded_picture_need_not_be_computed(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("target", [336, 56])
+def test_what_lies_far_from_a_padded_picture_need_not_be_computed(
+    size: tuple[int, int], target: int
+) -> None:
     image, edge = noise(*size), max(size)
     square = Image.new("RGB", (edge, edge), (122, 116, 104))
     square.paste(image, ((edge - size[0]) // 2, (edge - size[1]) // 2))
-    whole = square.resize((336, 336), Image.Resampling.BICUBIC)
-    found = pad_and_resize(np.asarray(image), (122, 116, 104), 336)
+    whole = square.resize((target, target), Image.Resampling.BICUBIC)
+    found = pad_and_resize(np.asarray(image), (122, 116, 104), target)
     assert np.array_equal(found, np.asarray(whole))
 
 
