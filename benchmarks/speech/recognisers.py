@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from sensorium.serving.errors import UserError
 __all__ = ["FasterWhisper", "Recogniser", "Served", "write_ctranslate2"]
 
 _BATCH = 8
+# Stock refuses what is longer than ten minutes.
+_LONG_FILES = {"VLLM_MAX_AUDIO_DECODE_DURATION_S": "14400"}
 
 
 class Recogniser(Protocol):
@@ -43,7 +46,9 @@ class Served:
         self, kind: str, model: str, folder: Path, ways: Mapping[str, Mapping[str, str]]
     ) -> None:
         arguments = [*equal_arguments(frontend=False), "--dtype", "float32"]
-        self._server: RunningServer = start(make_side(kind, model, arguments), folder)
+        side = make_side(kind, model, arguments)
+        side = replace(side, environment={**side.environment, **_LONG_FILES})
+        self._server: RunningServer = start(side, folder)
         self._ways = ways
         self._client = httpx.Client(base_url=self._server.url, timeout=3600, trust_env=False)
 
