@@ -10,47 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.families.tiny import qwen_tokenizer
+from tests.families.native_parts import TEXT, VISION, ids, tokenizer_with
 
 __all__ = ["NATIVE"]
-
-TEXT = {
-    "vocab_size": 768,
-    "hidden_size": 128,
-    "intermediate_size": 192,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 2048,
-}
-VISION = {
-    "hidden_size": 48,
-    "intermediate_size": 96,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "image_size": 56,
-    "patch_size": 14,
-}
-CHAT = (
-    "{% for m in messages %}{% for c in m['content'] %}"
-    "{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MARK{% endif %}"
-    "{% endfor %}{% endfor %} ASSISTANT:"
-)
-
-
-def _tokenizer(folder: Path, specials: list[str], mark: str) -> Any:
-    from transformers import AutoTokenizer
-
-    folder.mkdir(parents=True, exist_ok=True)
-    qwen_tokenizer(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"additional_special_tokens": specials})
-    tokenizer.chat_template = CHAT.replace("MARK", mark)
-    return tokenizer
-
-
-def _ids(tokenizer: Any, *names: str) -> list[int]:
-    return [tokenizer.convert_tokens_to_ids(name) for name in names]
 
 
 def _clip_processor(kind: str) -> Any:
@@ -66,8 +28,8 @@ def llava(folder: Path) -> None:
     """LLaVA-1.5 in Hugging Face's layout."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaProcessor
 
-    tokenizer = _tokenizer(folder, ["<image>"], "<image>")
-    [image] = _ids(tokenizer, "<image>")
+    tokenizer = tokenizer_with(folder, ["<image>"], "<image>")
+    [image] = ids(tokenizer, "<image>")
     LlavaConfig(
         vision_config=CLIPVisionConfig(**VISION),
         text_config=LlamaConfig(**TEXT),
@@ -89,8 +51,8 @@ def llava_next(folder: Path) -> None:
     """LLaVA-1.6 in Hugging Face's layout."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaNextConfig, LlavaNextProcessor
 
-    tokenizer = _tokenizer(folder, ["<image>"], "<image>")
-    [image] = _ids(tokenizer, "<image>")
+    tokenizer = tokenizer_with(folder, ["<image>"], "<image>")
+    [image] = ids(tokenizer, "<image>")
     LlavaNextConfig(
         vision_config=CLIPVisionConfig(**VISION),
         text_config=LlamaConfig(**TEXT),
@@ -115,8 +77,8 @@ def idefics3(folder: Path) -> None:
 
     specials = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"]
     specials += [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-    tokenizer = _tokenizer(folder, specials, "<image>")
-    [image, end] = _ids(tokenizer, "<image>", "<|endoftext|>")
+    tokenizer = tokenizer_with(folder, specials, "<image>")
+    [image, end] = ids(tokenizer, "<image>", "<|endoftext|>")
     Idefics3Config(
         image_token_id=image,
         vision_config=VISION,
@@ -181,7 +143,7 @@ def internvl(folder: Path) -> None:
             super().__init__(**rest)
 
     AutoConfig.register("internvl_chat", InternVLChatConfig, exist_ok=True)
-    tokenizer = _tokenizer(folder, ["<img>", "</img>", "<IMG_CONTEXT>"], "<image>")
+    tokenizer = tokenizer_with(folder, ["<img>", "</img>", "<IMG_CONTEXT>"], "<image>")
     tokenizer.save_pretrained(folder)
     config = {
         "model_type": "internvl_chat",
@@ -220,8 +182,8 @@ def qwen2_vl(folder: Path) -> None:
     )
 
     names = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = _tokenizer(folder, names, "<|vision_start|><|image_pad|><|vision_end|>")
-    start, end, image, video = _ids(tokenizer, *names)
+    tokenizer = tokenizer_with(folder, names, "<|vision_start|><|image_pad|><|vision_end|>")
+    start, end, image, video = ids(tokenizer, *names)
     Qwen2VLConfig(
         text_config={
             "model_type": "qwen2_vl_text",
@@ -293,8 +255,8 @@ def mistral3(folder: Path) -> None:
     )
 
     names = ["[IMG]", "[IMG_BREAK]", "[IMG_END]"]
-    tokenizer = _tokenizer(folder, names, "[IMG]")
-    [image] = _ids(tokenizer, "[IMG]")
+    tokenizer = tokenizer_with(folder, names, "[IMG]")
+    [image] = ids(tokenizer, "[IMG]")
     Mistral3Config(
         text_config=MistralConfig(**TEXT, head_dim=32),
         vision_config=PixtralVisionConfig(**VISION, head_dim=24),
@@ -318,9 +280,9 @@ def gemma3(folder: Path) -> None:
     from transformers import AutoTokenizer, Gemma3Config, Gemma3ImageProcessor, Gemma3Processor
 
     names = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
-    tokenizer = _tokenizer(folder, names, "<start_of_image>")
+    tokenizer = tokenizer_with(folder, names, "<start_of_image>")
     tokenizer.add_tokens(["\n" * count for count in range(1, 5)])
-    start, end, soft = _ids(tokenizer, *names)
+    start, end, soft = ids(tokenizer, *names)
     tokenizer.save_pretrained(folder)
     roles = dict(zip(("boi_token", "eoi_token", "image_token"), names, strict=True))
     tokenizer = AutoTokenizer.from_pretrained(folder, extra_special_tokens=roles)
@@ -345,10 +307,10 @@ def paligemma(folder: Path) -> None:
     """PaliGemma."""
     from transformers import PaliGemmaConfig, PaliGemmaProcessor, SiglipImageProcessor
 
-    tokenizer = _tokenizer(folder, ["<image>", "<bos>"], "")
+    tokenizer = tokenizer_with(folder, ["<image>", "<bos>"], "")
     tokenizer.add_tokens(["\n"])
     tokenizer.bos_token, tokenizer.add_bos_token = "<bos>", True
-    [image, bos] = _ids(tokenizer, "<image>", "<bos>")
+    [image, bos] = ids(tokenizer, "<image>", "<bos>")
     text = {"model_type": "gemma", **TEXT, "head_dim": 32, "bos_token_id": bos}
     PaliGemmaConfig(
         vision_config={
@@ -374,8 +336,8 @@ def qwen2_audio(folder: Path) -> None:
     from transformers import Qwen2AudioConfig, Qwen2AudioProcessor, WhisperFeatureExtractor
 
     names = ["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
-    tokenizer = _tokenizer(folder, names, "<|audio_bos|><|AUDIO|><|audio_eos|>")
-    [audio] = _ids(tokenizer, "<|AUDIO|>")
+    tokenizer = tokenizer_with(folder, names, "<|audio_bos|><|AUDIO|><|audio_eos|>")
+    [audio] = ids(tokenizer, "<|AUDIO|>")
     Qwen2AudioConfig(
         audio_config={
             "d_model": 48,
