@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.families.native_deepseek import deepseek_vl2
 from tests.families.native_parts import TEXT, VISION, ids, tokenizer_with
 
 __all__ = ["NATIVE"]
@@ -367,6 +368,7 @@ NATIVE: dict[str, Callable[[Path], None]] = {
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "mistral3": mistral3,
+    "deepseek_vl2": deepseek_vl2,
     "gemma3": gemma3,
     "paligemma": paligemma,
     "qwen2_audio": qwen2_audio,

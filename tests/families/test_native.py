@@ -18,6 +18,7 @@ from sensorium.kernels.selection import KernelUnavailableError
 from sensorium.model_adapters.demo import SAMPLES
 from sensorium.model_adapters.engine.runner_buffer import TARGET
 from tests.families.native_checkpoints import NATIVE
+from tests.families.native_deepseek import build_small_tower
 from tests.families.served import Answer, Served
 from tests.families.tiny import draw
 
@@ -33,6 +34,7 @@ OPERATORS = {
     "qwen2_vl": {"gather_norm", "embed_merge"},
     "qwen2_5_vl": {"gather_norm", "embed_merge"},
     "mistral3": {"gather_norm", "embed_merge"},
+    "deepseek_vl2": {"pack_rows", "embed_merge"},
     "gemma3": {"gather_norm", "embed_merge"},
     "paligemma": {"embed_merge"},
     "qwen2_audio": {"gather_norm", "embed_merge"},
@@ -48,6 +50,7 @@ LINEAR_LAYERS = {
     "qwen2_vl": 2,
     "qwen2_5_vl": 2,
     "mistral3": 3,
+    "deepseek_vl2": 2,
     "gemma3": 0,
     "paligemma": 1,
     "qwen2_audio": 1,
@@ -78,6 +81,8 @@ def served(family: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         # Before vLLM packs them for the CPU: what is written afterwards would not be computed with.
         patch.setattr(DummyModelLoader, "load_weights", load)
         patch.setenv(FOLDER_VARIABLE, str(SAMPLES))
+        if family == "deepseek_vl2":
+            build_small_tower(patch)
         limits = {"image": 1 if family == "paligemma" else 2, "audio": 2}
         engine = Served(folder, load_format="dummy", limit_mm_per_prompt=limits)
     yield engine
@@ -146,9 +151,15 @@ def switch_back(changed: list[tuple[Any, type]]) -> None:
 
 def published_order(module: Any) -> None:
     """Undo what our class did to a weight when it was loaded."""
-    weight = module.patch_merger.merging_layer.weight
+    if hasattr(module, "patch_merger"):  # Mistral-3's
+        weight, edge = (
+            module.patch_merger.merging_layer.weight,
+            module.patch_merger.spatial_merge_size,
+        )
+    else:
+        weight, edge = module.layers[0].weight, module.cfg.downsample_ratio
     columns = torch.arange(weight.shape[1]).float().view(1, -1)
-    order = unfold_to_squares(columns, module.patch_merger.spatial_merge_size)[0].long()
+    order = unfold_to_squares(columns, edge)[0].long()
     ours = weight.data.clone()
     weight.data[:, order] = ours
 

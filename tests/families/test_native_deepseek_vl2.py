@@ -1,6 +1,6 @@
-"""DeepSeek-VL2's projector, by our class and by vLLM's, without an engine.
+"""DeepSeek-VL2's projector, by our class and by vLLM's, at grids and ratios not yet published.
 
-Its processor is code of the checkpoint's repository, so no tiny folder can be written here.
+test_native.py has the model in an engine, where weights are drawn in our order.
 """
 
 from __future__ import annotations
