@@ -115,8 +115,11 @@ class SensoriumMediaConnector(MediaConnector):
         most = min(self.policy.max_bytes, media_io.get_max_bytes() or self.policy.max_bytes)
         domains = frozenset(name.lower() for name in self.allowed_media_domains)
         began = time.perf_counter()
-        content = await fetch(url, replace(self.policy, domains=domains, max_bytes=most))
-        if self.pipeline is not None:
+        policy = replace(self.policy, domains=domains, max_bytes=most)
+        if self.pipeline is None:
+            content = await fetch(url, policy)
+        else:
+            content = await self.pipeline.downloads.get(url, policy)
             self.pipeline.measures.downloaded(time.perf_counter() - began)
         return await loop.run_in_executor(global_thread_pool, media_io.load_bytes, content)
 

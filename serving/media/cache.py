@@ -29,11 +29,20 @@ class SingleFlightCache(Generic[_V]):
     """Values by key, at most `limit` bytes of them, the least recently used going first.
 
     Several callers that want a value nobody has yet share one making of it; when all of them are
-    cancelled, so is the making. Belongs to one event loop.
+    cancelled, so is the making. A kept value that is no longer `usable` is made anew, one that is
+    not to be `kept` goes to those who waited only. Belongs to one event loop.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        usable: Callable[[_V], bool] = lambda value: True,
+        kept: Callable[[_V], bool] = lambda value: True,
+    ) -> None:
         self.limit = limit
+        self._usable = usable
+        self._kept = kept
         self.bytes = 0
         self.hits = 0
         self.misses = 0
@@ -42,10 +51,11 @@ class SingleFlightCache(Generic[_V]):
 
     async def get(self, key: bytes, make: Callable[[], Awaitable[_V]]) -> _V:
         """The value of `key`, made by `make` unless it is here or being made."""
-        if key in self._values:
+        value = self._values.get(key)
+        if value is not None and self._usable(value):
             self.hits += 1
             self._values.move_to_end(key)
-            return self._values[key]
+            return value
         making = self._making.get(key)
         if making is None:
             self.misses += 1
@@ -57,15 +67,26 @@ class SingleFlightCache(Generic[_V]):
             value = await asyncio.shield(making.task)
         finally:
             making.waiting -= 1
-            if making.waiting == 0 and self._making.get(key) is making:
+            ended = making.waiting == 0 or making.task.done()
+            if ended and self._making.get(key) is making:
                 del self._making[key]
                 making.task.cancel()
-        if key not in self._values:
+        if self._values.get(key) is not value:
             self._keep(key, value)
         return value
 
+    def peek(self, key: bytes) -> _V | None:
+        """What is kept of `key`, usable or not."""
+        return self._values.get(key)
+
+    def making(self, key: bytes) -> bool:
+        """Whether the value of `key` is being made."""
+        return key in self._making
+
     def _keep(self, key: bytes, value: _V) -> None:
-        if value.nbytes > self.limit:
+        if (old := self._values.pop(key, None)) is not None:
+            self.bytes -= old.nbytes
+        if value.nbytes > self.limit or not self._kept(value):
             return
         self._values[key] = value
         self.bytes += value.nbytes

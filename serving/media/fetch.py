@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,10 +20,19 @@ from sensorium.serving.media.addresses import refusal
 from sensorium.serving.media.budget import spend
 from sensorium.serving.media.content import Content, joined
 
-__all__ = ["FetchPolicy", "MediaFetchError", "fetch", "resolve"]
+__all__ = [
+    "FetchPolicy",
+    "Fetched",
+    "MediaFetchError",
+    "Resolver",
+    "Validator",
+    "fetch",
+    "fetch_answer",
+    "resolve",
+]
 
 _MUCH, _PIECE, _TURNS = 1 << 20, 1 << 16, 64
-_Resolver = Callable[[str, int], Awaitable[list[str]]]
+Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
 class MediaFetchError(ValueError):
@@ -42,6 +51,39 @@ class FetchPolicy:
     redirects: int = 3
 
 
+@dataclass(frozen=True)
+class Validator:
+    """What a server is asked with whether the file at `url` is still the one that it sent."""
+
+    url: str
+    etag: str = ""
+    modified: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Of a request; the tag is the better one of the two."""
+        if self.etag:
+            return {"If-None-Match": self.etag}
+        return {"If-Modified-Since": self.modified}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An answer: its file (None: the one that is known already) and headers.
+
+    `url` is where it came from, `direct` whether without a redirect.
+    """
+
+    content: Content | None
+    headers: Mapping[str, str]
+    url: str
+    direct: bool
+
+    def validator(self) -> Validator | None:
+        """What to ask for it with next time, if the server gave something."""
+        etag, modified = self.headers.get("etag", ""), self.headers.get("last-modified", "")
+        return Validator(self.url, etag, modified) if etag or modified else None
+
+
 async def resolve(host: str, port: int) -> list[str]:
     """The addresses of a name, without blocking the event loop."""
     loop = asyncio.get_running_loop()
@@ -52,32 +94,45 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def fetch(url: str, policy: FetchPolicy, resolver: _Resolver = resolve) -> Content:
+async def fetch(url: str, policy: FetchPolicy, resolver: Resolver = resolve) -> Content:
     """The bytes at `url`; raises MediaFetchError for everything that goes wrong.
 
     They are spent of the request's budget as they come: MediaBudgetError.
     """
+    content = (await fetch_answer(url, policy, resolver)).content
+    assert content is not None, "nothing was known of it"
+    return content
+
+
+async def fetch_answer(
+    url: str, policy: FetchPolicy, resolver: Resolver = resolve, known: Validator | None = None
+) -> Fetched:
+    """As `fetch`; a file that is `known` is not sent again by a server that says so."""
     try:
         async with asyncio.timeout(policy.seconds):
-            return await _follow(url, policy, resolver)
+            return await _follow(url, policy, resolver, known)
     except TimeoutError:
         raise MediaFetchError(f"no whole answer within {policy.seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
         raise MediaFetchError(str(error) or type(error).__name__) from error
 
 
-async def _follow(url: str, policy: FetchPolicy, resolver: _Resolver) -> Content:
+async def _follow(
+    url: str, policy: FetchPolicy, resolver: Resolver, known: Validator | None
+) -> Fetched:
     target = httpx.URL(url)
-    for _ in range(policy.redirects + 1):
+    for turn in range(policy.redirects + 1):
         address = await _checked_address(target, policy, resolver)
-        answer = await _get(target, address, policy)
+        asked = known if known is not None and known.url == str(target) else None
+        answer = await _get(target, address, policy, asked)
         if not isinstance(answer, str):
-            return answer
+            content, headers = answer
+            return Fetched(content, headers, str(target), direct=turn == 0)
         target = target.join(answer)
     raise MediaFetchError(f"more than {policy.redirects} redirects")
 
 
-async def _checked_address(target: httpx.URL, policy: FetchPolicy, resolver: _Resolver) -> str:
+async def _checked_address(target: httpx.URL, policy: FetchPolicy, resolver: Resolver) -> str:
     if target.scheme not in {"http", "https"}:
         raise MediaFetchError(f"only http and https are fetched, not {target.scheme!r}")
     if target.userinfo:
@@ -98,9 +153,12 @@ async def _checked_address(target: httpx.URL, policy: FetchPolicy, resolver: _Re
     return addresses[0]
 
 
-async def _get(target: httpx.URL, address: str, policy: FetchPolicy) -> Content | str:
-    """The body, or where a redirect leads."""
+async def _get(
+    target: httpx.URL, address: str, policy: FetchPolicy, known: Validator | None
+) -> tuple[Content | None, Mapping[str, str]] | str:
+    """The body (None if `known` still holds) and headers, or where a redirect leads."""
     headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+    headers |= known.headers() if known is not None else {}
     # A client for one request: a pooled connection would be shared by all names of one address.
     async with (
         httpx.AsyncClient(verify=_tls(), trust_env=False, timeout=policy.seconds) as client,
@@ -113,9 +171,11 @@ async def _get(target: httpx.URL, address: str, policy: FetchPolicy) -> Content 
     ):
         if response.is_redirect and "location" in response.headers:
             return response.headers["location"]
+        if known is not None and response.status_code == 304:
+            return None, response.headers
         if response.status_code != 200:
             raise MediaFetchError(f"the server there answered {response.status_code}")
-        return await _read(response, policy.max_bytes)
+        return await _read(response, policy.max_bytes), response.headers
 
 
 async def _read(response: httpx.Response, limit: int) -> Content:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from sensorium.serving.media.times import note
 
@@ -15,6 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["MediaMeasures"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+
+
+class _Downloads(Collector):
+    """How files at URLs came, by the counts that the downloads keep."""
+
+    def __init__(self, pipeline: MediaPipeline) -> None:
+        self._pipeline = pipeline
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The one counter."""
+        text = "Files at URLs, by how they came"
+        family = CounterMetricFamily("sensorium_media_downloads", text, labels=["outcome"])
+        for outcome, count in self._pipeline.downloads.counts.items():
+            family.add_metric([outcome], count)
+        yield family
 
 
 class MediaMeasures:
@@ -37,9 +55,14 @@ class MediaMeasures:
         )
         waiting.set_function(lambda: pipeline.pool.waiting + pipeline.recordings.waiting)
         cached = Gauge(
-            "sensorium_media_cache_bytes", "Bytes of prepared media", registry=self.registry
+            "sensorium_media_cache_bytes",
+            "Bytes of media that are kept: prepared ones, and files as they were fetched",
+            ["stage"],
+            registry=self.registry,
         )
-        cached.set_function(lambda: pipeline.prepared.bytes)
+        cached.labels("prepared").set_function(lambda: pipeline.prepared.bytes)
+        cached.labels("fetched").set_function(lambda: pipeline.downloads.bytes)
+        self.registry.register(_Downloads(pipeline))
         replaced = Gauge(
             "sensorium_media_workers_replaced",
             "Workers that broke down or took too long since the start",

@@ -23,6 +23,7 @@ from sensorium.model_adapters.audio_model import AudioModel
 from sensorium.serving.media.budget import RequestLimits, spend
 from sensorium.serving.media.cache import SingleFlightCache
 from sensorium.serving.media.content import Content
+from sensorium.serving.media.downloads import Downloads
 from sensorium.serving.media.limits import MediaLimits
 from sensorium.serving.media.measures import MediaMeasures
 from sensorium.serving.media.origin import request_mark
@@ -44,6 +45,8 @@ _LONG = 1 << 20
 # Decoding a recording takes a thousandth of its length on a machine that does nothing else.
 _DECODE_SECONDS, _DECODE_SPEED = 60.0, 60.0
 _RECORDERS = 2
+# Of the memory for media the part that keeps files as they were fetched: a fourth.
+_FILES_SHARE = 4
 # Rules of sampling take time and memory by these.
 _MOST_FRAMES, _MOST_FPS = 10_000_000, 100_000.0
 
@@ -161,7 +164,9 @@ class MediaPipeline:
         self.exact = exact
         self.pool = MediaPool(options)
         self.recordings = MediaPool(recordings or PoolOptions(_RECORDERS))
-        self.prepared: SingleFlightCache[_Prepared] = SingleFlightCache(self.limits.cache_bytes)
+        for_files = self.limits.cache_bytes // _FILES_SHARE
+        self.downloads = Downloads(for_files)
+        self.prepared = SingleFlightCache[_Prepared](self.limits.cache_bytes - for_files)
         self.measures = MediaMeasures(self)
 
     def start(self) -> None:

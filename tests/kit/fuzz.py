@@ -28,7 +28,7 @@ from tests.kit.videos import clip
 __all__ = ["Report", "SpoiltFile", "seeds", "spoil_files", "tell"]
 
 _PICTURES = (
-    "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA",
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "TGA",
 )  # fmt: skip
 _SOUNDS = (
     ("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAV", "ULAW"), ("FLAC", None), ("OGG", "VORBIS"),

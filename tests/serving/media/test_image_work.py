@@ -47,12 +47,25 @@ def decoded(content: bytes, **changes: Any) -> Image.Image:
     return Image.frombytes(answer["mode"], tuple(answer["drawn"]), pixels)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize(
+    "form", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF", "JPEG2000"]
+)
 def test_every_format_is_read(form: str) -> None:
     image = Image.new("RGB", (40, 24), (200, 30, 90))
     found = np.asarray(decoded(file(image, form))).astype(int)
     assert found.shape == (24, 40, 3)
     assert np.abs(found - (200, 30, 90)).max() <= 4
+
+
+def test_a_phones_photo_stands_upright() -> None:
+    """HEIF turns the picture itself; its EXIF says so too and must not turn it once more."""
+    image, exif = Image.new("RGB", (40, 24), "red"), Image.Exif()
+    image.paste("blue", (0, 0, 20, 24))
+    exif[0x0112] = 6
+    found = decoded(file(image, "HEIF", exif=exif.tobytes(), quality=95))
+    assert found.size == (24, 40)
+    red, _, blue = (int(value) for value in np.asarray(found)[5, 12])
+    assert (red < 40, blue > 200) == (True, True)
 
 
 def test_what_shows_through_lies_over_the_background() -> None:
