@@ -47,7 +47,7 @@ class Work:
     `eager` is the family's own way in torch; `ours` calls the operator. `moved` counts the bytes
     that any implementation must read and write, `flops` the arithmetic; `others` are further
     candidates by name, each with its error in `allowed` or the case's. What copies from the host
-    at each call cannot be `captured` in a graph.
+    at each call cannot be `captured` in a graph, nor `eager` where that waits for the device.
     """
 
     x: Any
@@ -58,6 +58,7 @@ class Work:
     others: Mapping[str, Callable[[Any], torch.Tensor]] = field(default_factory=dict)
     allowed: Mapping[str, float] = field(default_factory=dict)
     captured: bool = True
+    eager_captured: bool = True
 
 
 @dataclass(frozen=True)

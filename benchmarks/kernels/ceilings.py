@@ -18,6 +18,12 @@ class Ceilings:
     bytes_per_second: float
     flops_per_second: float
 
+    def __str__(self) -> str:
+        return (
+            f"Ceilings: {self.bytes_per_second / 1e9:.0f} GB/s, "
+            f"{self.flops_per_second / 1e12:.2f} TFLOP/s."
+        )
+
     def floor_microseconds(self, flops: int, moved: int) -> float:
         """The least time that arithmetic and traffic allow."""
         return max(flops / self.flops_per_second, moved / self.bytes_per_second) * 1e6

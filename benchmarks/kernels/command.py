@@ -15,6 +15,7 @@ from sensorium.benchmarks.kernels import report
 from sensorium.benchmarks.kernels.attention import ATTENTION
 from sensorium.benchmarks.kernels.ceilings import measure_ceilings
 from sensorium.benchmarks.kernels.comparison import Plan, Row, compare
+from sensorium.benchmarks.kernels.predictions import fill_page, further_sizes, prediction_table
 from sensorium.benchmarks.kernels.stages import STAGES
 from sensorium.benchmarks.kernels.tune import tune
 from sensorium.kernels.all_cases import ALL_CASES
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda, but torch sees no CUDA device here")
+    if options.page is not None and (options.device != "cuda" or options.tiny):
+        parser.error("--page takes measurements of a GPU at real sizes")
     if options.pin is not None and not _runs_triton(options.device):
         parser.error("--pin needs a device that Triton compiles for; a CPU runs the reference")
     chosen = [case for case in _CASES if not options.cases or case.name in options.cases]
@@ -54,22 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.pin is not None:
             _pin(chosen, plan, options.pin, command)
         rows = _run(chosen, plan, options.out, command)
+    if options.page is not None:
+        fill_page(options.page, prediction_table(rows, _CASES, plan))
     if any(not row.passed for row in rows):
         raise SystemExit(1)
 
 
 def _run(chosen: Sequence[Case], plan: Plan, out: Path | None, command: str) -> list[Row]:
     ceilings = measure_ceilings(plan.device, plan.dtype, tiny=plan.tiny)
-    print(
-        f"ceilings: {ceilings.bytes_per_second / 1e9:.0f} GB/s, "
-        f"{ceilings.flops_per_second / 1e12:.2f} TFLOP/s"
-    )
+    print(ceilings)
     rows: list[Row] = []
     for case in chosen:
         print(f"{case.name} ({case.op})", file=sys.stderr)
-        rows += compare(case, plan, ceilings)
+        for sizes, here in ((plan.sizes(case), plan), *further_sizes(case, plan)):
+            rows += compare(case, here, ceilings, sizes=sizes)
         if out is not None:  # after each case: what ends the run must not take everything with it
-            report.write(out, rows, ceilings, plan.device, command, _when(plan))
+            predictions = prediction_table(rows, _CASES, plan)
+            report.write(out, rows, ceilings, plan.device, command, _when(plan), predictions)
     print(report.table(rows))
     print(report.gelu_verdict(rows))
     print(report.attention_verdict(rows))
@@ -111,7 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tiny", action="store_true", help="sizes of the tests: a dry run")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile")
     parser.add_argument("--repeats", type=int, default=15, metavar="N")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON; tables go beside it as .md")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="fill in the table of predictions on this page"
+    )
     parser.add_argument(
         "--pin", type=Path, metavar="FOLDER", help="tune first, and write this device's file there"
     )

@@ -40,11 +40,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Row:
-    """One way to compute one case. A wrong result has an error and no times; so has a failure."""
+    """One way to compute one case at one size. A wrong result has an error and no times; so has a
+    failure. `captured` says whether the time is that of replays of a graph.
+    """
 
     case: str
     kind: str
     variant: str
+    sizes: Sizes
     error: float
     allowed: float
     microseconds: float | None
@@ -54,6 +57,7 @@ class Row:
     bytes: int | None
     floor_microseconds: float
     flops: int
+    captured: bool = True
     failure: str = ""
 
     @property
@@ -62,16 +66,21 @@ class Row:
         return self.error < self.allowed
 
 
-def compare(case: Case, plan: Plan, ceilings: Ceilings, *, seed: int = 0) -> Iterator[Row]:
-    """Every variant of a case, on the same seeded inputs; nothing is timed that is not right."""
-    sizes = plan.sizes(case)
+def compare(
+    case: Case, plan: Plan, ceilings: Ceilings, *, sizes: Sizes | None = None, seed: int = 0
+) -> Iterator[Row]:
+    """Every variant of a case, on the same seeded inputs; nothing is timed that is not right.
+
+    At the plan's sizes unless others are given.
+    """
+    sizes = plan.sizes(case) if sizes is None else sizes
     work = case.build(sizes, Maker(plan.dtype, plan.device, seed=seed))
     exact = case.build(sizes, Maker(plan.dtype, plan.device, seed=seed, exact=True))
     expected = exact.eager(exact.x)
     del exact
     for name, call, mode in _variants(work, plan):
         with runtime.forced(mode):
-            yield _row(case, name, call, work, expected, plan, ceilings)
+            yield _row(case, sizes, name, call, work, expected, plan, ceilings)
 
 
 def _variants(work: Work, plan: Plan) -> Iterator[tuple[str, Call, str]]:
@@ -92,6 +101,7 @@ def _variants(work: Work, plan: Plan) -> Iterator[tuple[str, Call, str]]:
 
 def _row(
     case: Case,
+    sizes: Sizes,
     variant: str,
     call: Call,
     work: Work,
@@ -101,35 +111,38 @@ def _row(
 ) -> Row:
     allowed = work.allowed.get(variant, case.allowed(plan.dtype))
     error, failure = float("inf"), ""
+    captured = work.eager_captured if variant in ("eager", "compiled") else work.captured
     times: Mapping[str, Any] = dict.fromkeys(
         ("microseconds", "host_microseconds", "launches", "kernels", "bytes")
     )
     try:
         error = relative_error(call(work.x), expected)
         if error < allowed:
-            times = _times(call, work, plan, counted=variant != "compiled")
+            times = _times(call, work, plan, captured, counted=variant != "compiled")
     except Exception as raised:  # noqa: BLE001 - one variant must not cost the others' numbers
         error, failure = float("inf"), f"{type(raised).__name__}: {raised}"[:300]
     return Row(
         case=case.name,
         kind=case.op,
         variant=variant,
+        sizes=sizes,
         error=error,
         allowed=allowed,
         floor_microseconds=ceilings.floor_microseconds(work.flops, work.moved),
         flops=work.flops,
+        captured=captured,
         failure=failure,
         **times,
     )
 
 
-def _times(call: Call, work: Work, plan: Plan, *, counted: bool) -> dict[str, Any]:
+def _times(call: Call, work: Work, plan: Plan, captured: bool, *, counted: bool) -> dict[str, Any]:
     copies = 1 if plan.tiny else min(_MOST_COPIES, 1 + _ROTATED_BYTES // bytes_of(work.x))
     inputs = [work.x, *(work.x.clone() for _ in range(copies - 1))]
     # A compiled graph calls its kernels without torch's dispatcher, so nothing could be counted.
     seen = count(call, work.x) if counted else None
     return {
-        "microseconds": microseconds(call, inputs, repeats=plan.repeats, captured=work.captured),
+        "microseconds": microseconds(call, inputs, repeats=plan.repeats, captured=captured),
         "host_microseconds": host_microseconds(call, work.x, calls=5 if plan.tiny else 200),
         "launches": seen and seen.launches,
         "kernels": seen and seen.kernels,

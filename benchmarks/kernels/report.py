@@ -36,10 +36,11 @@ def environment(device: str) -> dict[str, Any]:
 
 def table(rows: Sequence[Row]) -> str:
     """One line a variant; a variant whose result is wrong shows its error and no number."""
-    columns = "{:<15} {:<12} {:<12} {:>11} {:>9} {:>9} {:>8} {:>9} {:>9}"
+    columns = "{:<15} {:<12} {:<14} {:<12} {:>11} {:>9} {:>9} {:>8} {:>9} {:>9}"
     heads = (
         "case",
         "kind",
+        "size",
         "variant",
         "us",
         "speed-up",
@@ -49,14 +50,15 @@ def table(rows: Sequence[Row]) -> str:
         "error",
     )
     lines = [columns.format(*heads)]
+    eager = {_place(row): row.microseconds for row in rows if row.variant == "eager"}
     for row in rows:
-        start = (row.case, row.kind, row.variant)
+        start = (*_place(row), row.variant)
         if row.microseconds is None:
             why = row.failure or f"error {row.error:.1e}"
-            lines.append(f"{row.case:<15} {row.kind:<12} {row.variant:<12} refused: {why}")
+            lines.append("{:<15} {:<12} {:<14} {:<12} refused: {}".format(*start, why))
             continue
-        eager = next(r for r in rows if (r.case, r.kind) == start[:2] and r.variant == "eager")
-        faster = eager.microseconds / row.microseconds if eager.microseconds else float("nan")
+        torch_time = eager[_place(row)]
+        faster = torch_time / row.microseconds if torch_time else float("nan")
         launches = row.kernels if row.kernels is not None else row.launches
         lines.append(
             columns.format(
@@ -72,16 +74,24 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def _place(row: Row) -> tuple[str, str, str]:
+    """Case, kind and the first of its sizes, which tells the sizes of one case apart."""
+    name, count = next(iter(row.sizes.items()))
+    return row.case, row.kind, f"{count} {name}"
+
+
 def gelu_verdict(rows: Sequence[Row]) -> str:
     """Keep the gather-GELU product, or leave it out, by the rule of its module."""
     fused = [r for r in rows if r.variant.startswith("gelu_fit") and r.microseconds is not None]
     if not fused:
         return "gelu_fit: not measured (needs a GPU)"
-    best = min(fused, key=lambda row: row.microseconds or 0)
+    # Where there is most to save: the more rows, the longer the pass that it does without.
+    most = max(row.flops for row in fused)
+    best = min((row for row in fused if row.flops == most), key=lambda row: row.microseconds or 0)
     rivals = [
         row.microseconds
         for row in rows
-        if row.case == best.case
+        if _place(row) == _place(best)
         and row.variant in ("eager", "compiled", "reference", "triton")
         and row.microseconds is not None
     ]
@@ -119,8 +129,9 @@ def write(
     device: str,
     command: str,
     extra: dict[str, Any],
+    predictions: str,
 ) -> None:
-    """Everything, as JSON."""
+    """Everything as JSON, and what one reads of it as Markdown beside it."""
     content = {
         "environment": environment(device),
         "command": command,
@@ -132,3 +143,11 @@ def write(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
+    on = ", ".join(f"{name} {what}" for name, what in environment(device).items())
+    said = (
+        f"# Projection kernels, {extra['sizes']} sizes, {extra['dtype']}\n\n"
+        f"{extra['measured']}, {on}, by `{command}`. {ceilings}\n\n"
+        f"```\n{table(rows)}\n{gelu_verdict(rows)}\n{attention_verdict(rows)}\n```\n\n"
+        f"{predictions}"
+    )
+    path.with_suffix(".md").write_text(said, encoding="utf-8")

@@ -1,9 +1,9 @@
 """`python -m sensorium.benchmarks.kernels.servers`: what the kernels are worth in a server.
 
-Stock vLLM, Sensorium with the reference operators and Sensorium with Triton, in turns, each
-started anew every round, with dummy weights of 7B shapes: requests a second, and stage times as the
-servers' own metrics tell them. Then each as an engine without HTTP under torch's profiler: launches
-and waits.
+Stock vLLM, Sensorium with the reference operators, with Triton, and with a projector in e4m3, in
+turns, each started anew every round, with dummy weights of 7B shapes: requests a second, and stage
+times as the servers' own metrics tell them. Then each as an engine without HTTP under torch's
+profiler: launches and waits.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ from sensorium.benchmarks.kernels.checkpoints import SHAPES, Shape
 from sensorium.benchmarks.kernels.report import environment
 from sensorium.benchmarks.kernels.server_report import server_tables
 from sensorium.benchmarks.load.loop import run as run_loop
+from sensorium.kernels.fp8 import FOLDER_VARIABLE
 from sensorium.kernels.runtime import MODE_VARIABLE
+from sensorium.model_adapters.demo import SAMPLES
 from sensorium.serving.errors import EngineStartError
 
 __all__ = ["main"]
 
 _TAIL = 3000
+_STOCK, _FP8 = "vllm", "sensorium-fp8"
+# By the names of the sides: how Sensorium computes the projection.
+_MODES = {"sensorium-reference": "reference", "sensorium-triton": "triton"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unknown models {sorted(unknown)}; known: {known}")
     if not cuda:
         print("no GPU: Sensorium runs with the reference operators only", file=sys.stderr)
+        if "sensorium-triton" in options.sides:
+            parser.error("sensorium-triton needs a GPU")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     result: dict[str, Any] = {
         "kind": "kernels in a server",
@@ -81,7 +88,7 @@ def _measure(shape: Shape, options: argparse.Namespace, folder: Path, cuda: bool
         *("--limit-mm-per-prompt", json.dumps({"image": 8, "video": 0})),
         *("--dtype", "bfloat16" if cuda else "float32"),
     ]
-    sides = _sides(str(checkpoint), [*equal_arguments(), *engine], cuda)
+    sides = _sides(str(checkpoint), [*equal_arguments(), *engine], cuda, options.sides)
     schedule = Schedule(
         tuple(sides),
         choose_rows([row for row in shape.rows if not options.rows or row in options.rows]),
@@ -93,36 +100,43 @@ def _measure(shape: Shape, options: argparse.Namespace, folder: Path, cuda: bool
     cells, starts = run_loop(
         run_rounds(schedule, folder, lambda cell: print(cell_line(cell), flush=True))
     )
-    last = sides[-1]
-    comparisons = []
-    for other in sides[:-1]:
-        pair = (other.name, last.name)
-        comparisons.append(
-            make_result(
-                replace(schedule, sides=(other, last)),
-                shape.name,
-                [cell for cell in cells if cell.side in pair],
-                [start for start in starts if start[0] in pair],
-                source=str(checkpoint),
-            )
+    comparisons = [
+        make_result(
+            replace(schedule, sides=pair),
+            shape.name,
+            [cell for cell in cells if cell.side in (pair[0].name, pair[1].name)],
+            [start for start in starts if start[0] in (pair[0].name, pair[1].name)],
+            source=str(checkpoint),
         )
+        for pair in _pairs(sides)
+    ]
     offline = [*equal_arguments(frontend=False), *engine]
     traces = {side.name: _trace(side, checkpoint, offline, options, folder) for side in sides}
     return {"comparisons": comparisons, "stages": _stage_times(cells), "traces": traces}
 
 
-def _sides(model: str, arguments: Sequence[str], cuda: bool) -> list[Side]:
-    sides = [make_side("vllm", model, arguments)]
-    for mode in ("reference", "triton") if cuda else ("reference",):
-        side = make_side(
-            "sensorium",
-            model,
-            [*arguments, "--projection-kernels", mode],
-            name=f"sensorium-{mode}",
-        )
-        # For the engine without HTTP, which takes no such option.
-        sides.append(replace(side, environment={**side.environment, MODE_VARIABLE: mode}))
-    return sides
+def _sides(model: str, arguments: Sequence[str], cuda: bool, wanted: Sequence[str]) -> list[Side]:
+    """Those that can run here, or of these the wanted ones; each has its name."""
+    sides = [make_side("vllm", model, arguments, name=_STOCK)]
+    modes = {name: mode for name, mode in _MODES.items() if cuda or mode == "reference"}
+    best = list(modes.values())[-1]
+    for name, mode, fp8 in (*((n, m, False) for n, m in modes.items()), (_FP8, best, True)):
+        options = ["--projection-kernels", mode]
+        options += ["--projection-fp8", str(SAMPLES)] if fp8 else []
+        side = make_side("sensorium", model, [*arguments, *options], name=name)
+        # For the engine without HTTP, which takes no such options.
+        engine = {MODE_VARIABLE: mode, **({FOLDER_VARIABLE: str(SAMPLES)} if fp8 else {})}
+        sides.append(replace(side, environment={**side.environment, **engine}))
+    return [side for side in sides if not wanted or side.name in wanted]
+
+
+def _pairs(sides: Sequence[Side]) -> list[tuple[Side, Side]]:
+    """Each beside the best that computes in the model's dtype, and that beside e4m3."""
+    plain = [side for side in sides if side.name != _FP8]
+    fp8 = [side for side in sides if side.name == _FP8]
+    if not plain:
+        return []
+    return [(side, plain[-1]) for side in plain[:-1]] + [(plain[-1], side) for side in fp8]
 
 
 def _stage_times(cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -179,6 +193,8 @@ def _parser() -> argparse.ArgumentParser:
     names = [shape.name for shape in SHAPES]
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(names)}")
     parser.add_argument("--tiny", action="store_true", help="tiny shapes: a dry run")
+    sides = (_STOCK, *_MODES, _FP8)
+    parser.add_argument("--sides", nargs="+", choices=sides, default=[], help="default: all")
     parser.add_argument("--rows", nargs="+", default=[], metavar="ROW", help="default: all")
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 16], metavar="N")
     parser.add_argument("--rounds", type=int, default=4, metavar="N")

@@ -17,31 +17,32 @@ from torch.nn import functional
 
 from sensorium.kernels.cases import Case, Maker, Sizes, Work, bytes_of
 from sensorium.kernels.fp8 import Fp8Linear, largest_error, rows_for
+from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.gather_norm.cases import CASES as GATHER_NORM
+from sensorium.kernels.ldpv2_tail.cases import CASES as LDPV2_TAIL
 from sensorium.kernels.pack_project import pack_project, pack_rows, plan_packing, tiled_rows
 from sensorium.kernels.pack_project.cases import stitch, tiled_images
-from sensorium.kernels.plans import all_rows
+from sensorium.kernels.plans import all_rows, valid_frames
 
 __all__ = ["STAGES"]
 
-_PROLOGUES = {case.name: case for case in GATHER_NORM}
+_PROLOGUES = {case.name: case for case in (*GATHER_NORM, *LDPV2_TAIL)}
 
 
 class _Projector:
-    """One linear layer, or two with GELU between them."""
+    """Linear layers of these widths, with GELU before the last where there are several."""
 
-    def __init__(self, make: Maker, width: int, hidden: int, depth: int) -> None:
-        widths = [width, *[hidden] * depth]
+    def __init__(self, make: Maker, *widths: int) -> None:
         self.layers = [
             (make.normal(out, into, scale=into**-0.5), make.normal(out, scale=0.1))
             for into, out in pairwise(widths)
         ]
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        rows = functional.linear(rows, *self.layers[0])
-        for layer in self.layers[1:]:
-            rows = functional.linear(functional.gelu(rows), *layer)
-        return rows
+        *before, last = self.layers
+        for layer in before:
+            rows = functional.linear(rows, *layer)
+        return functional.linear(functional.gelu(rows) if before else rows, *last)
 
     def flops(self, rows: int) -> int:
         """Of the products alone."""
@@ -49,9 +50,9 @@ class _Projector:
 
     def in_fp8(self) -> nn.Sequential:
         """The same layers in e4m3."""
-        modules: list[nn.Module] = []
-        for layer in self.layers:
-            modules += [*([nn.GELU()] if modules else []), Fp8Linear(*layer)]
+        modules: list[nn.Module] = [Fp8Linear(*layer) for layer in self.layers]
+        if len(modules) > 1:
+            modules.insert(-1, nn.GELU())
         return nn.Sequential(*modules)
 
     def moved(self, rows: int, x: torch.Tensor) -> int:
@@ -60,13 +61,18 @@ class _Projector:
         return bytes_of(x, *(tensor for layer in self.layers for tensor in layer)) + out
 
 
-def _after(prologue: Case, depth: int) -> Callable[[Sizes, Maker], Work]:
+def _widths(sizes: Sizes) -> list[int]:
+    """The projector's layers, `layer1` and on."""
+    return [size for name, size in sizes.items() if name.startswith("layer")]
+
+
+def _after(prologue: Case) -> Callable[[Sizes, Maker], Work]:
     """The stage of a family whose features an operator prepares."""
 
     def build(sizes: Sizes, make: Maker) -> Work:
         work = prologue.build(sizes, make)
         tokens, width = work.ours(work.x).shape
-        projector = _Projector(make, width, sizes["hidden"], depth)
+        projector = _Projector(make, width, *_widths(sizes))
         return replace(
             work,
             eager=lambda x: projector(work.eager(x)),
@@ -78,11 +84,50 @@ def _after(prologue: Case, depth: int) -> Callable[[Sizes, Maker], Work]:
     return build
 
 
+def _qwen2_audio(sizes: Sizes, make: Maker) -> Work:
+    """Qwen2-Audio: vLLM projects all of each clip, then picks what held sound by a mask."""
+    clips, frames, width, kept = (sizes[k] for k in ("clips", "frames", "width", "kept"))
+    x = make.normal(clips, frames, width)
+    norm = make.normal(width, scale=0.2, mean=1.0), make.normal(width, scale=0.2)
+    projector = _Projector(make, width, *_widths(sizes))
+    lengths = tuple(max(1, kept - clip) for clip in range(clips))
+    index = valid_frames(lengths, frames, 2, x.device)
+    sounds = torch.tensor(lengths, device=x.device)[:, None]
+
+    def eager(x: torch.Tensor) -> torch.Tensor:
+        pooled = functional.avg_pool1d(x.permute(0, 2, 1), 2, 2).permute(0, 2, 1)
+        projected = projector(functional.layer_norm(pooled, (width,), *norm, 1e-5))
+        mask = torch.arange(frames // 2, device=x.device)[None] < sounds
+        return projected[mask].view(-1, projected.shape[-1])
+
+    def ours(x: torch.Tensor) -> torch.Tensor:
+        rows = x.flatten(0, 1)
+        return projector(gather_norm(rows, index, *norm, norm="layer", eps=1e-5, pool=True))
+
+    moved, flops = projector.moved(len(index), x[0, : 2 * kept]), projector.flops(len(index))
+    return Work(x, eager, ours, moved, flops, eager_captured=False)
+
+
+def _mobilevlm(sizes: Sizes, make: Maker) -> Work:
+    """MobileVLM V2: two layers, then the tail, which leaves a quarter of the tokens."""
+    rows = make.normal(sizes["images"] * sizes["grid"] ** 2, sizes["features"])
+    projector = _Projector(make, sizes["features"], *_widths(sizes))
+    work = _PROLOGUES["mobilevlm-v2"].build({**sizes, "width": _widths(sizes)[-1]}, make)
+    return replace(
+        work,
+        x=rows,
+        eager=lambda x: work.eager(projector(x)),
+        ours=lambda x: work.ours(projector(x)),
+        moved=projector.moved(len(rows) // 4, rows),
+        flops=projector.flops(len(rows)),
+    )
+
+
 def _llava(sizes: Sizes, make: Maker) -> Work:
     """LLaVA-1.5: vLLM projects a view without the CLS rows, which costs it the fused bias."""
     images, rows, width, hidden = (sizes[k] for k in ("images", "rows", "width", "hidden"))
     x = make.normal(images, rows + 1, width)
-    projector = _Projector(make, width, hidden, 2)
+    projector = _Projector(make, width, hidden, hidden)
     source = all_rows(images, rows + 1, 1, x.device).flatten()
 
     def kept(x: torch.Tensor) -> torch.Tensor:
@@ -131,7 +176,7 @@ def _llava_next(sizes: Sizes, make: Maker) -> Work:
     images = tiled_images(sizes["images"], grid)
     squares = [image.squares for image in images]
     x = make.normal(sum(squares), grid * grid + 1, width)
-    projector = _Projector(make, width, hidden, 2)
+    projector = _Projector(make, width, hidden, hidden)
     newline = make.normal(hidden)
     plan = plan_packing([tiled_rows(image, grid, skip=1) for image in images], x.device)
 
@@ -147,11 +192,22 @@ def _llava_next(sizes: Sizes, make: Maker) -> Work:
     return Work(x, eager, ours, projector.moved(tokens, x), projector.flops(tokens))
 
 
-def _stage(name: str, depth: int, hidden: int) -> Case:
-    """The stage after the declared case of that name."""
+def _stage(
+    name: str,
+    *widths: int,
+    build: Callable[[Sizes, Maker], Work] | None = None,
+    **more: int,
+) -> Case:
+    """The stage after the declared case of that name, with a projector of these widths."""
     case = _PROLOGUES[name]
-    tiny, real = {**case.tiny, "hidden": 16}, {**case.real, "hidden": hidden}
-    return Case(name, "stage", tiny, real, _after(case, depth))
+    real = {f"layer{number}": width for number, width in enumerate(widths, 1)}
+    return Case(
+        name,
+        "stage",
+        {**case.tiny, **dict.fromkeys(real, 16), **dict.fromkeys(more, 24)},
+        {**case.real, **real, **more},
+        build or _after(case),
+    )
 
 
 STAGES = (
@@ -169,11 +225,13 @@ STAGES = (
         real={"images": 8, "grid": 24, "width": 1024, "hidden": 4096},
         build=_llava_next,
     ),
-    _stage("internvl", 2, 4096),
-    _stage("qwen2-vl", 2, 3584),
-    _stage("idefics3", 1, 4096),
-    _stage("smolvlm", 1, 576),
-    _stage("gemma-3", 1, 2560),
-    _stage("qwen2-audio", 1, 4096),
-    _stage("mistral-3", 1, 1024),
+    _stage("internvl", 4096, 4096),
+    _stage("qwen2-vl", 5120, 3584),
+    _stage("qwen2.5-vl", 5120, 3584),
+    _stage("idefics3", 4096),
+    _stage("smolvlm", 576),
+    _stage("gemma-3", 2560),
+    _stage("qwen2-audio", 4096, build=_qwen2_audio),
+    _stage("mistral-3", 1024, 5120, 5120),
+    _stage("mobilevlm-v2", 2048, 2048, build=_mobilevlm, features=1024),
 )

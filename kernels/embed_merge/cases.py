@@ -39,7 +39,7 @@ def _batch(sizes: Sizes, make: Maker) -> Work:
     def ours(x: torch.Tensor) -> torch.Tensor:
         return embed_merge(x, table, media, plan, buffer, scale=scale)
 
-    return Work(x, eager, ours, 2 * bytes_of(buffer), captured=False)
+    return Work(x, eager, ours, 2 * bytes_of(buffer), captured=False, eager_captured=False)
 
 
 CASES = (

@@ -81,6 +81,22 @@ def _qwen(sizes: Sizes, make: Maker) -> Work:
     return Work(x, eager, ours, 2 * bytes_of(x))
 
 
+def _qwen2_5(sizes: Sizes, make: Maker) -> Work:
+    """Qwen2.5-VL: RMSNorm of each patch, four patches joined."""
+    patches, width = sizes["patches"], sizes["width"]
+    x = make.normal(patches, width, mean=-1.0)
+    gain = make.normal(width, scale=0.2, mean=1.0)
+    index = torch.arange(patches, dtype=torch.int32, device=x.device).view(-1, 4)
+
+    def eager(x: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(x, (width,), gain, 1e-6).view(-1, 4 * width)
+
+    def ours(x: torch.Tensor) -> torch.Tensor:
+        return gather_norm(x, index, gain, norm="rms", each=True)
+
+    return Work(x, eager, ours, 2 * bytes_of(x))
+
+
 def _mistral3(sizes: Sizes, make: Maker) -> Work:
     """Mistral-3: RMSNorm of each patch, 2x2 squares joined."""
     grid, width = sizes["grid"], sizes["width"]
@@ -194,6 +210,13 @@ CASES = (
         tiny={"patches": 28, "width": 40},
         real={"patches": 5184, "width": 1280},
         build=_qwen,
+    ),
+    Case(
+        "qwen2.5-vl",
+        "gather_norm",
+        tiny={"patches": 24, "width": 40},
+        real={"patches": 5184, "width": 1280},
+        build=_qwen2_5,
     ),
     Case(
         "mistral-3",

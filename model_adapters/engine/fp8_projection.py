@@ -48,6 +48,7 @@ class Fp8Projection:
 
     def __init__(self, vllm_config: VllmConfig, folder: Path) -> None:
         self._config, self._folder = vllm_config.model_config, folder
+        self._made: dict[str, torch.Tensor] = {}
         self._weights: dict[str, tuple[torch.Tensor, torch.Tensor | None]] = {}
         self._decided = False
         device = runtime.describe_device(torch.device(vllm_config.device_config.device))
@@ -57,6 +58,14 @@ class Fp8Projection:
         if obstacle is not None:
             raise KernelUnavailableError(f"fp8 projection was asked for, but {obstacle}")
 
+    def hold(self, model: Any) -> None:
+        """Keep hold of the parameters of a model that is being built: weights may be drawn."""
+        self._made = {
+            path: layer.weight
+            for path, layer in _layers(model)
+            if isinstance(getattr(layer, "weight", None), torch.Tensor)
+        }
+
     def remember(self, model: Any) -> None:
         """Keep hold of the weights as they were loaded: vLLM's CPU layers pack theirs and let go.
 
@@ -64,6 +73,8 @@ class Fp8Projection:
         """
         for path, layer in _layers(model):
             weight = getattr(layer, "weight", None)
+            if isinstance(weight, torch.Tensor) and not weight.numel():
+                weight = self._made.get(path)  # drawn and packed
             if not isinstance(weight, torch.Tensor) or not weight.is_floating_point():
                 raise KernelUnavailableError(
                     f"fp8 projection was asked for, but {path} is quantised already"
@@ -88,6 +99,7 @@ class Fp8Projection:
         with torch.inference_mode():
             choice = self._measured(model)
         self._weights.clear()
+        self._made.clear()
         runtime.count(OPERATION, choice)
 
     def _measured(self, model: Any) -> Choice:

@@ -144,25 +144,44 @@ def test_an_unknown_model_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert "llava-1.5-7b, qwen2-vl-7b" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_triton_on_a_cpu_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        servers.main(["--tiny", "--sides", "vllm", "sensorium-triton"])
+    assert "sensorium-triton needs a GPU" in capsys.readouterr().err
+
+
+def test_each_side_stands_beside_the_best_in_the_models_dtype() -> None:
+    sides = servers._sides("folder", [], True, [])
+    names = ["vllm", "sensorium-reference", "sensorium-triton", "sensorium-fp8"]
+    assert [side.name for side in sides] == names
+    pairs = [(one.name, other.name) for one, other in servers._pairs(sides)]
+    assert pairs == [(names[0], names[2]), (names[1], names[2]), (names[2], names[3])]
+    assert "triton" in sides[3].command
+    assert [side.name for side in servers._sides("folder", [], False, [])] == [*names[:2], names[3]]
+    assert "reference" in servers._sides("folder", [], False, [])[2].command
+
+
 @pytest.mark.engine
 @pytest.mark.timeout(1800)
 def test_a_dry_run(tmp_path: Path) -> None:
     out = tmp_path / "servers.json"
     options = ["--tiny", "--rounds", "1", "--requests", "2", "--concurrency", "2"]
-    servers.main(["qwen2-vl-7b", *options, "--rows", "image", "--out", str(out)])
+    options += ["--rows", "image", "--sides", "vllm", "sensorium-fp8"]
+    servers.main(["qwen2-vl-7b", *options, "--out", str(out)])
     result = json.loads(out.read_text())
     found = result["models"]["qwen2-vl-7b"]
     line = found["comparisons"][0]["lines"][0]
     assert line["failed"] == [0, 0]
     assert min(line["a_rate"], line["b_rate"]) > 0
     assert {time["stage"] for time in found["stages"]} >= {"queue", "prefill", "decode"}
-    for side in ("vllm", "sensorium-reference"):
+    for side in ("vllm", "sensorium-fp8"):
         [batch] = found["traces"][side]
         stages = batch["stages"]
         assert set(stages) == {*STAGES, "whole batch"} - {"tower"}
         assert stages["media"]["host_microseconds"] > stages["projector"]["host_microseconds"] > 0
         assert stages["media"]["kernels"] is None or stages["media"]["kernels"] > 0
-        ours = {"sensorium::gather_norm", "sensorium::embed_merge"} if side != "vllm" else set()
-        assert set(batch["operators"]) == ours
+        ours = {f"sensorium::{name}" for name in ("gather_norm", "gather_norm_fp8", "embed_merge")}
+        assert set(batch["operators"]) == (ours if side == "sensorium-fp8" else set())
     assert "sensorium-servers-" not in out.read_text()
     assert out.with_suffix(".md").read_text() == server_tables(result)

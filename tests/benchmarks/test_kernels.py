@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from sensorium.benchmarks.kernels import command, report
+from sensorium.benchmarks.kernels import command, predictions, report
 from sensorium.benchmarks.kernels.attention import ATTENTION
 from sensorium.benchmarks.kernels.ceilings import Ceilings
 from sensorium.benchmarks.kernels.comparison import Plan, Row, compare
@@ -42,6 +42,8 @@ def test_every_case_passes_and_is_written(
     assert {row["case"] for row in rows} == {c.name for c in (*ALL_CASES, *STAGES, *ATTENTION)}
     assert all(row["passed"] and row["microseconds"] > 0 for row in rows)
     assert {row["variant"] for row in rows} == {"eager", "reference", "fp8", "sdpa-masked"}
+    tables = out.with_suffix(".md").read_text(encoding="utf-8")
+    assert "| LLaVA-1.6-7B, 8 images | 1599 | 1110 | faster |" in tables
     assert content["ceilings"]["bytes_per_second"] > 0
     assert content["environment"]["torch"] == torch.__version__
     shown = capsys.readouterr().out
@@ -107,7 +109,9 @@ def test_floor_is_the_larger_of_arithmetic_and_traffic() -> None:
 class TestGeluVerdict:
     @staticmethod
     def row(variant: str, time: float | None) -> Row:
-        return Row("llava", "stage", variant, 0.0, 1.0, time, 1.0, 1, None, 1, 1.0, 1)
+        return Row(
+            "llava", "stage", variant, {"images": 8}, 0.0, 1.0, time, 1.0, 1, None, 1, 1.0, 1
+        )
 
     @pytest.mark.parametrize(
         ("fused", "compiled", "verdict"),
@@ -128,7 +132,9 @@ class TestGeluVerdict:
 class TestAttentionVerdict:
     @staticmethod
     def row(variant: str, time: float | None) -> Row:
-        return Row("clip", "attention", variant, 0.0, 1.0, time, 1.0, 1, None, 1, 1.0, 1)
+        return Row(
+            "clip", "attention", variant, {"images": 8}, 0.0, 1.0, time, 1.0, 1, None, 1, 1.0, 1
+        )
 
     @pytest.mark.parametrize(
         ("time", "verdict"),
@@ -142,6 +148,86 @@ class TestAttentionVerdict:
     def test_a_wrong_result_is_no_measurement(self) -> None:
         rows = [self.row("eager", 100), self.row("xformers", None)]
         assert "not measured" in report.attention_verdict(rows)
+
+
+class TestPredictions:
+    PLAN = Plan("cuda", torch.bfloat16, tiny=False, compiled=True)
+
+    @staticmethod
+    def row(variant: str, time: float, images: int, **others: Any) -> Row:
+        sizes = {"images": images, "rows": 576, "width": 1024, "hidden": 4096}
+        fields = {"error": 0.0, "allowed": 1.0, "host_microseconds": 1.0, "launches": 1}
+        fields |= {"kernels": None, "bytes": 1, "floor_microseconds": 1.0, "flops": images}
+        return Row("llava-1.5-7b", "stage", variant, sizes, microseconds=time, **fields | others)
+
+    def lines(self, *rows: Row) -> dict[str, list[str]]:
+        table = predictions.prediction_table(rows, (*ALL_CASES, *STAGES), self.PLAN)
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+        return {line[0]: line[4:] for line in cells[2:]}
+
+    def test_each_is_of_a_case_at_sizes_that_it_has(self) -> None:
+        cases = {(case.name, case.op): case for case in (*ALL_CASES, *STAGES)}
+        for one in predictions.PREDICTIONS:
+            assert set(one.sizes) <= set(cases[one.case, one.kind].real), one
+        measured = [
+            (case.name, *sizes.values(), plan.compiled)
+            for case in cases.values()
+            for sizes, plan in predictions.further_sizes(case, self.PLAN)
+        ]
+        assert ("llava-1.5-7b", 64, 576, 1024, 4096, True) in measured
+        assert ("llava-1.5-7b", 1, 576, 1024, 4096, False) in measured
+        assert len(measured) == len(set(measured)) == 7
+
+    def test_the_outcome_stands_beside_each(self) -> None:
+        found = self.lines(
+            self.row("eager", 320, 8),
+            self.row("triton", 300, 8),
+            self.row("eager", 65, 1),
+            self.row("triton", 66, 1),
+            self.row("eager", 2300, 64),
+            self.row("compiled", 2100, 64),
+            self.row("triton", 2150, 64),
+            self.row("fp8", 1300, 64),
+            self.row("gelu_fit-0", 2080, 64),
+            self.row("gelu_fit-1", 2090, 64),
+        )
+        assert found["LLaVA-1.5-7B, 8 images"] == ["320.0", "300.0", "keep"]
+        assert found["LLaVA-1.5-7B, 1 image"] == ["65.0", "66.0", "keep"]
+        assert found["LLaVA-1.5-7B, 64 images, e4m3"] == ["2300.0", "1300.0", "keep"]
+        assert found["gelu_fit in the first product, 64 images"] == ["2300.0", "2080.0", "drop"]
+        assert found["Gemma-3-4B, 8 images"] == ["", "", ""]
+
+    def test_what_is_no_faster_is_dropped(self) -> None:
+        found = self.lines(self.row("eager", 320, 8), self.row("triton", 312, 8))
+        assert found["LLaVA-1.5-7B, 8 images"] == ["320.0", "312.0", "drop"]
+
+    @pytest.mark.parametrize(("time", "verdict"), [(80.0, "keep"), (81.0, "drop")])
+    def test_a_share_of_a_copys_bandwidth(self, time: float, verdict: str) -> None:
+        rows = [
+            replace(
+                self.row(variant, time, 64, floor_microseconds=60.5),
+                case="internvl",
+                kind="gather_norm",
+                sizes={"images": 64, "grid": 32, "width": 1024},
+            )
+            for variant in ("eager", "triton")
+        ]
+        assert self.lines(*rows)["InternVL2-8B, 64 tiles, norm and shuffle alone"][2] == verdict
+
+    def test_the_page_has_the_table(self, tmp_path: Path) -> None:
+        """As written by a measurement, or still without."""
+        page = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
+        copy = tmp_path / "page.md"
+        copy.write_text(page, encoding="utf-8")
+        empty = predictions.prediction_table([], (*ALL_CASES, *STAGES), self.PLAN)
+        predictions.fill_page(copy, empty)
+        kept = [line.split("|")[:5] for line in page.splitlines()]
+        assert [
+            line.split("|")[:5] for line in copy.read_text(encoding="utf-8").splitlines()
+        ] == kept
+        predictions.fill_page(copy, "one table\n")
+        with pytest.raises(ValueError, match="has 0 tables"):
+            predictions.fill_page(copy, empty)
 
 
 def test_every_default_is_among_the_candidates() -> None:
@@ -172,6 +258,7 @@ class TestOptions:
         [
             (["no-such-case"], "unknown cases ['no-such-case']; known: internvl"),
             (["--pin", "somewhere"], "a CPU runs the reference"),
+            (["--page", "docs/kernels.md"], "of a GPU at real sizes"),
         ],
     )
     def test_wrong_ones_are_refused(

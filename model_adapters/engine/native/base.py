@@ -23,6 +23,8 @@ class MergedInput:
         super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
         follow_runners()
         self.fp8 = fp8_projection(vllm_config)
+        if self.fp8 is not None:
+            self.fp8.hold(self)
 
     def connectors(self) -> tuple[str, ...]:
         """Paths of the modules between the tower and the language model."""
