@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.families.tiny import write_json
+from tests.families.tiny import train_sentencepiece, write_json
 
 __all__ = [
     "aquila_tokenizer",
@@ -107,30 +107,13 @@ def sentencepiece_model(
     bos: bool | None = None,
 ) -> None:
     """tokenizer.model; with `bos`, a tokenizer_config.json that says whether BOS comes first."""
-    import sentencepiece
-
-    corpus = folder / "corpus.txt"
-    corpus.write_text(_corpus(), encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus),
-        model_prefix=str(folder / "tokenizer"),
-        vocab_size=640,
-        model_type="bpe",
-        byte_fallback=True,
-        unk_id=0,
-        bos_id=1,
-        eos_id=2,
-        pad_id=-1,
+    train_sentencepiece(
+        folder,
+        _corpus(),
         add_dummy_prefix=dummy_prefix,
-        remove_extra_whitespaces=False,
-        normalization_rule_name="identity",
-        split_digits=True,
         allow_whitespace_only_pieces=True,
-        user_defined_symbols=list(symbols),
-        minloglevel=2,
+        user_defined_symbols=[*symbols],
     )
-    corpus.unlink()
-    (folder / "tokenizer.vocab").unlink()
     if bos is not None:
         special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
         write_json(folder / "tokenizer_config.json", {**special, "add_bos_token": bos})

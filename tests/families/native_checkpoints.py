@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.families.native_deepseek import deepseek_vl2
-from tests.families.native_parts import TEXT, VISION, ids, tokenizer_with
+from tests.families.native_parts import QWEN2_AUDIO_TOWER, TEXT, VISION, ids, tokenizer_with
 
 __all__ = ["NATIVE"]
 
@@ -340,14 +340,7 @@ def qwen2_audio(folder: Path) -> None:
     tokenizer = tokenizer_with(folder, names, "<|audio_bos|><|AUDIO|><|audio_eos|>")
     [audio] = ids(tokenizer, "<|AUDIO|>")
     Qwen2AudioConfig(
-        audio_config={
-            "d_model": 48,
-            "encoder_layers": 2,
-            "encoder_attention_heads": 2,
-            "encoder_ffn_dim": 96,
-            "num_mel_bins": 80,
-            "max_source_positions": 1500,
-        },
+        audio_config=QWEN2_AUDIO_TOWER,
         text_config={"model_type": "qwen2", **TEXT},
         audio_token_index=audio,
         architectures=["Qwen2AudioForConditionalGeneration"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.families.tiny import qwen_tokenizer
 
-__all__ = ["TEXT", "VISION", "ids", "tokenizer_with"]
+__all__ = ["QWEN2_AUDIO_TOWER", "TEXT", "VISION", "ids", "tokenizer_with"]
 
 TEXT = {
     "vocab_size": 768,
@@ -17,6 +17,14 @@ TEXT = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 2048,
+}
+QWEN2_AUDIO_TOWER = {
+    "d_model": 48,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 96,
+    "num_mel_bins": 80,
+    "max_source_positions": 1500,
 }
 VISION = {
     "hidden_size": 48,

@@ -24,7 +24,7 @@ from tests.families.clips import Clip, frames_of
 from tests.families.reference import (
     Reference,
     State,
-    best_resolution,
+    anyres_crops,
     expand2square,
     unpad_image,
 )
@@ -91,19 +91,7 @@ class NextReference(Reference):
     def tiles(self, picture: Image.Image) -> torch.Tensor:
         """`process_anyres_image` and the "spatial_unpad" branches, `anyres_max_N` among them."""
         edge = self.tower.config.image_size
-        points = self.raw["image_grid_pinpoints"]
-        wide, high = best_resolution(picture.size, points)
-        scale = min(wide / picture.width, high / picture.height)
-        if wide / picture.width < high / picture.height:
-            new = (wide, min(math.ceil(picture.height * scale), high))
-        else:
-            new = (min(math.ceil(picture.width * scale), wide), high)
-        canvas = Image.new("RGB", (wide, high), (0, 0, 0))
-        canvas.paste(picture.resize(new), ((wide - new[0]) // 2, (high - new[1]) // 2))
-        crops = [picture.resize((edge, edge))]
-        for row in range(0, high, edge):
-            for column in range(0, wide, edge):
-                crops.append(canvas.crop((column, row, column + edge, row + edge)))
+        (wide, high), crops = anyres_crops(picture, self.raw["image_grid_pinpoints"], edge)
         features = self._project(torch.stack([self.pixels(crop) for crop in crops]))
         side = math.isqrt(features.shape[1])
         grid = features[1:].view(high // edge, wide // edge, side, side, -1)

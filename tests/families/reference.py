@@ -23,7 +23,7 @@ from tests.families.phi_reference import PhiReference
 __all__ = [
     "Reference",
     "State",
-    "best_resolution",
+    "anyres_crops",
     "expand2square",
     "load_vision",
     "read_all",
@@ -156,19 +156,7 @@ class Reference:
     def _tiled(self, picture: Image.Image) -> torch.Tensor:
         """`process_anyres_image`, then the `spatial_unpad` branch of llava_arch.py."""
         edge = self.processor.crop_size["height"]
-        grid_points = self.raw["image_grid_pinpoints"]
-        wide, high = best_resolution(picture.size, grid_points)
-        scale_w, scale_h = wide / picture.width, high / picture.height
-        if scale_w < scale_h:
-            new = (wide, min(math.ceil(picture.height * scale_w), high))
-        else:
-            new = (min(math.ceil(picture.width * scale_h), wide), high)
-        canvas = Image.new("RGB", (wide, high), (0, 0, 0))
-        canvas.paste(picture.resize(new), ((wide - new[0]) // 2, (high - new[1]) // 2))
-        crops = [picture.resize((edge, edge))]
-        for row in range(0, high, edge):
-            for column in range(0, wide, edge):
-                crops.append(canvas.crop((column, row, column + edge, row + edge)))
+        (wide, high), crops = anyres_crops(picture, self.raw["image_grid_pinpoints"], edge)
         features = self._project(torch.stack([self.pixels(crop) for crop in crops]))
         base, rest = features[0], features[1:]
         side = math.isqrt(rest.shape[1])
@@ -178,6 +166,25 @@ class Reference:
         assert self.newline is not None
         newline = self.newline[:, None, None].expand(*rest.shape[:-1], 1)
         return torch.cat((base, torch.cat((rest, newline), -1).flatten(1, 2).transpose(0, 1)))
+
+
+def anyres_crops(
+    picture: Image.Image, points: list[list[int]], edge: int
+) -> tuple[tuple[int, int], list[Image.Image]]:
+    """`process_anyres_image`: the size it chooses, and the whole picture before its tiles."""
+    wide, high = best_resolution(picture.size, points)
+    scale_w, scale_h = wide / picture.width, high / picture.height
+    if scale_w < scale_h:
+        new = (wide, min(math.ceil(picture.height * scale_w), high))
+    else:
+        new = (min(math.ceil(picture.width * scale_h), wide), high)
+    canvas = Image.new("RGB", (wide, high), (0, 0, 0))
+    canvas.paste(picture.resize(new), ((wide - new[0]) // 2, (high - new[1]) // 2))
+    crops = [picture.resize((edge, edge))]
+    for row in range(0, high, edge):
+        for column in range(0, wide, edge):
+            crops.append(canvas.crop((column, row, column + edge, row + edge)))
+    return (wide, high), crops
 
 
 def best_resolution(size: tuple[int, int], options: list[list[int]]) -> tuple[int, int]:

@@ -28,6 +28,7 @@ __all__ = [
     "save_bin",
     "save_safetensors",
     "siglip_tower",
+    "train_sentencepiece",
     "write_json",
 ]
 
@@ -191,20 +192,14 @@ def corpus() -> str:
     return _CORPUS.read_text(encoding="utf-8") + _WORDS * 20
 
 
-def llama_tokenizer(
-    folder: Path, *, legacy: bool | None, bos: bool = True, symbols: Sequence[str] = ()
-) -> None:
-    """A sentencepiece model trained here, with the settings of Llama's; it defines `symbols`.
-
-    `legacy` of None leaves the key out, as configs do that are older than it.
-    """
+def train_sentencepiece(folder: Path, words: str, **options: Any) -> None:
+    """tokenizer.model of 640 pieces with Llama's settings, trained on `words`."""
     import sentencepiece
 
     text = folder / "corpus.txt"
-    text.write_text(corpus(), encoding="utf-8")
+    text.write_text(words, encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
         input=str(text),
-        user_defined_symbols=list(symbols),
         model_prefix=str(folder / "tokenizer"),
         vocab_size=640,
         model_type="bpe",
@@ -213,14 +208,24 @@ def llama_tokenizer(
         bos_id=1,
         eos_id=2,
         pad_id=-1,
-        add_dummy_prefix=True,
         remove_extra_whitespaces=False,
         normalization_rule_name="identity",
         split_digits=True,
         minloglevel=2,
+        **options,
     )
     text.unlink()
     (folder / "tokenizer.vocab").unlink()
+
+
+def llama_tokenizer(
+    folder: Path, *, legacy: bool | None, bos: bool = True, symbols: Sequence[str] = ()
+) -> None:
+    """A sentencepiece model trained here, with the settings of Llama's; it defines `symbols`.
+
+    `legacy` of None leaves the key out, as configs do that are older than it.
+    """
+    train_sentencepiece(folder, corpus(), add_dummy_prefix=True, user_defined_symbols=[*symbols])
     special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
     write_json(
         folder / "tokenizer_config.json",

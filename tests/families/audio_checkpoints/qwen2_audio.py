@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.families.audio_checkpoints.parts import CHAT_ML, TEXT, ids, save_model, tokenizer
+from tests.families.native_parts import QWEN2_AUDIO_TOWER
 
 __all__ = ["PUBLISHED", "build"]
 
@@ -23,14 +24,7 @@ def build(folder: Path) -> None:
     words = tokenizer(folder, *names, *CHAT_ML)
     [audio] = ids(words, "<|AUDIO|>")
     config = Qwen2AudioConfig(
-        audio_config={
-            "d_model": 48,
-            "encoder_layers": 2,
-            "encoder_attention_heads": 2,
-            "encoder_ffn_dim": 96,
-            "num_mel_bins": 80,
-            "max_source_positions": 1500,
-        },
+        audio_config=QWEN2_AUDIO_TOWER,
         text_config={"model_type": "qwen2", **TEXT},
         audio_token_index=audio,
         architectures=["Qwen2AudioForConditionalGeneration"],
