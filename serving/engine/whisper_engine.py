@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sensorium.serving.errors import BadRequestError, UnavailableError
-from sensorium.serving.speech.features import Spectrum
+from sensorium.serving.speech.features import FRAMES_PER_STEP, Spectrum
 from sensorium.serving.speech.rules import SamplingRules, no_speech_probability
 from sensorium.serving.speech.whisper import Whisper
 from sensorium.serving.speech.window import Task, Window, Written
@@ -51,14 +51,14 @@ class WhisperEngine:
         self, window: Window, task: Task, before: list[int], temperature: float
     ) -> Written:
         """Tokens for a window; see `SpeechEngine`."""
-        rules = self._rules(task, temperature)
+        rules = self._rules(window, task, temperature)
         prompt = self._whisper.prompt(before)
         room = self._whisper.target_positions - len(prompt)
         most = min(len(rules.forced) + self._whisper.longest_text, room)
         output = await self._generate(_input(window, prompt, self._whisper), rules, most)
         return self._read(output, rules, len(prompt), temperature)
 
-    def _rules(self, task: Task, temperature: float) -> SamplingRules:
+    def _rules(self, window: Window, task: Task, temperature: float) -> SamplingRules:
         vocabulary = self._whisper.vocabulary
         return SamplingRules(
             forced=self._whisper.forced(task.language, task.task, task.among),
@@ -67,6 +67,7 @@ class WhisperEngine:
             timestamps=vocabulary.timestamps,
             suppressed=self._whisper.suppressed,
             blank=self._whisper.blank,
+            until=window.until // FRAMES_PER_STEP,
             temperature=temperature,
             seed=task.seed,
         )
@@ -115,6 +116,7 @@ class WhisperEngine:
             language=self._language(ids[0]) if skipped else "en",
             temperature=temperature,
             prompt_tokens=prompt_tokens + skipped,
+            finished=output.finish_reason == "stop",
         )
 
     def _language(self, token: int) -> str:
@@ -131,7 +133,7 @@ class WhisperEngine:
                 f"{self._ranks} (`tensor-parallel-size`)",
                 param="timestamp_granularities",
             )
-        steps = window.frames // 2
+        steps = window.frames // FRAMES_PER_STEP
         heads = [list(pair) for pair in self._whisper.heads]
         answers = await self._engine.collective_rpc(
             "whisper_attention",

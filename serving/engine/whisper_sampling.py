@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["WhisperSampling"]
 
 _NEVER = -math.inf
+# Steps that a timestamp may be before the end of speech, 0.3 s.
+_LATE = 15
 
 
 @dataclass
@@ -52,11 +54,12 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Span:
-    """What may come next: text ids from `text_from`, timestamps `low` to `high` (ids)."""
+    """What may come next: text ids from `text_from`, timestamps `low` to `high` (ids), the end."""
 
     text_from: int
     low: int
     high: int
+    may_end: bool = True
 
 
 class WhisperSampling(LogitsProcessor):
@@ -154,6 +157,8 @@ def _restrict(logits: torch.Tensor, rows: list[tuple[int, _Row, list[int]]]) -> 
         if not written:
             logits[index, row.rules.blank] = _NEVER
         spans.append(_span(row.rules, written))
+        if not spans[-1].may_end:
+            logits[index, row.rules.end] = _NEVER
     device = logits.device
     at = torch.tensor([index for index, _, _ in rows], device=device)
     first = rows[0][1].rules.timestamps
@@ -184,7 +189,9 @@ def _span(rules: SamplingRules, written: list[int]) -> _Span:
     text_from, low = 0, first
     last_is = written[-1] >= first
     if last_is and (len(written) < 2 or written[-2] >= first):
-        return _Span(0, first, none)  # a pair is complete: text must follow
+        # A pair is complete: text must follow, or the end, by which it is left to the next window.
+        may_end = len(written) < 2 or written[-1] >= first + rules.until - _LATE
+        return _Span(0, first, none, may_end)
     if last_is:
         text_from = rules.end  # after the end of a segment: its twin, a later start, or the end
     if stamps:

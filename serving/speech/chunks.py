@@ -14,25 +14,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensorium.serving.speech.features import FRAMES_PER_SECOND, WINDOW_FRAMES, Samples
-from sensorium.serving.speech.loudness import decibels
+from sensorium.serving.speech.loudness import decibels, quiet_below
 from sensorium.serving.speech.segments import Segment, TimedWord
 from sensorium.serving.speech.vocabulary import Vocabulary, Word
 
 __all__ = ["Piece", "join", "plan"]
 
+_BLOCK = 10  # frames, 0.1 s
 _EARLIEST = 20 * FRAMES_PER_SECOND  # of 30 s: where the search for a pause begins
 _PAUSE = 30  # frames, 0.3 s
-_QUIETER = 25.0  # decibels below loud speech
 _OVERLAP = 4 * FRAMES_PER_SECOND
-_NEIGHBOURS = 40  # words looked at on either side of a join
+_ASTRAY = 2.0  # seconds by which the time of a word may be wrong
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Frames `first` to `end`; `overlap` says that it begins before the piece before it ends."""
+    """Frames `first` to `end`, of which those from `until` on are quiet.
+
+    `overlap` says that it begins before the piece before it ends.
+    """
 
     first: int
     end: int
+    until: int
     overlap: bool = False
 
 
@@ -43,44 +47,58 @@ def plan(samples: Samples, frames: int) -> list[Piece]:
     while frames - first > WINDOW_FRAMES:
         end = first + WINDOW_FRAMES
         pause = _pause(samples, first, end)
-        pieces.append(Piece(first, end if pause is None else pause, overlap))
+        pieces.append(_piece(samples, first, end if pause is None else pause, overlap))
         overlap = pause is None
         first = end - _OVERLAP if pause is None else pause
     if frames > first:
-        pieces.append(Piece(first, frames, overlap))
+        pieces.append(_piece(samples, first, frames, overlap))
     return pieces
+
+
+def _piece(samples: Samples, first: int, end: int, overlap: bool) -> Piece:
+    """A piece, and where its last tenth of a second that is not quiet ends."""
+    level = decibels(samples, first, end, _BLOCK)
+    heard = np.flatnonzero(level > quiet_below(level)) if len(level) else level
+    until = first + _BLOCK * (int(heard[-1]) + 1) if len(heard) else end
+    return Piece(first, end, until, overlap)
 
 
 def _pause(samples: Samples, first: int, end: int) -> int | None:
     """The middle of the quietest 0.3 s in the last third of a window, if it is quiet enough."""
     level = decibels(samples, first, end)
-    sums = np.convolve(level, np.ones(_PAUSE) / _PAUSE, "valid")[_EARLIEST:]
-    at = int(sums.argmin())
-    loud = float(np.percentile(level, 90))
-    if sums[at] > loud - _QUIETER:
+    means = np.convolve(level, np.ones(_PAUSE) / _PAUSE, "valid")[_EARLIEST:]
+    at = int(means.argmin())
+    if means[at] > quiet_below(level):
         return None
     return first + _EARLIEST + at + _PAUSE // 2
 
 
-def join(left: list[Segment], right: list[Segment], vocabulary: Vocabulary) -> list[Segment]:
+def join(
+    left: list[Segment], right: list[Segment], vocabulary: Vocabulary, begin: float
+) -> list[Segment]:
     """The right side without what the left side has said already; both are changed in place.
 
-    `right` was written from sound that begins before the sound of `left` ends.
+    `right` was written from sound that begins at the second `begin`, 4 s before the sound of `left`
+    ends. Only words of about that time are compared: people repeat themselves.
     """
     if not left or not right:
         return right
     language = left[-1].written.language
-    one = _units(left, vocabulary, language)[-_NEIGHBOURS:]
-    two = _units(right, vocabulary, language)[:_NEIGHBOURS]
-    names = [[_plain(unit.text) for _, unit in side] for side in (one, two)]
+    end = begin + _OVERLAP / FRAMES_PER_SECOND
+    one = [unit for unit in _units(left, vocabulary, language) if unit.at > begin - _ASTRAY]
+    two = [unit for unit in _units(right, vocabulary, language) if unit.at < end + _ASTRAY]
+    names = [[_plain(unit.word.text) for unit in side] for side in (one, two)]
     match = difflib.SequenceMatcher(None, names[0], names[1], autojunk=False).find_longest_match()
     if match.size < 2:
-        # Nothing in common: somebody who paused there, or spoke unclearly. Go by the clock.
-        edge = left[-1].end
-        return [segment for segment in right if (segment.start + segment.end) / 2 > edge]
-    middle = match.size // 2
-    _drop(left, one[match.a + middle :], vocabulary, head=False)
-    _drop(right, two[: match.b + middle], vocabulary, head=True)
+        # Nothing in common: somebody who spoke unclearly there. Go by the clock.
+        middle = (begin + end) / 2
+        gone = [unit for unit in one if unit.at > middle]
+        double = [unit for unit in two if unit.at <= middle]
+    else:
+        half = match.size // 2
+        gone, double = one[match.a + half :], two[: match.b + half]
+    _drop(left, gone, vocabulary, head=False)
+    _drop(right, double, vocabulary, head=True)
     kept = [segment for segment in right if segment.text]
     ends = [segment.end for segment in left if segment.text]
     if kept and ends:
@@ -88,15 +106,26 @@ def join(left: list[Segment], right: list[Segment], vocabulary: Vocabulary) -> l
     return kept
 
 
-Unit = tuple[Segment, Word | TimedWord]
+@dataclass(frozen=True)
+class _Unit:
+    """A word of a segment, and about when it was said."""
+
+    segment: Segment
+    word: Word | TimedWord
+    at: float
 
 
-def _units(segments: Sequence[Segment], vocabulary: Vocabulary, language: str) -> list[Unit]:
-    units: list[Unit] = []
+def _units(segments: Sequence[Segment], vocabulary: Vocabulary, language: str) -> list[_Unit]:
+    units: list[_Unit] = []
     for segment in segments:
         text = [token for token in segment.tokens if token < vocabulary.end]
         words: Sequence[Word | TimedWord] = segment.words or vocabulary.words(text, language)
-        units += [(segment, word) for word in words]
+        pace = (segment.end - segment.start) / max(1, len(text))
+        done = 0
+        for word in words:
+            at = segment.start + pace * (done + len(word.tokens) / 2)
+            units.append(_Unit(segment, word, at))
+            done += len(word.tokens)
     return units
 
 
@@ -105,14 +134,14 @@ def _plain(text: str) -> str:
 
 
 def _drop(
-    segments: Sequence[Segment], words: Sequence[Unit], vocabulary: Vocabulary, *, head: bool
+    segments: Sequence[Segment], units: Sequence[_Unit], vocabulary: Vocabulary, *, head: bool
 ) -> None:
     """Take words out of segments, in place: with `head` the first ones of each, else the last.
 
     Times go by the words that are left, or by how much text is left where words have none.
     """
     for segment in segments:
-        gone = [word for owner, word in words if owner is segment]
+        gone = [unit.word for unit in units if unit.segment is segment]
         count = sum(len(word.tokens) for word in gone)
         at = [i for i, token in enumerate(segment.tokens) if token < vocabulary.end]
         if not count or not at:

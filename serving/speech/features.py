@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "FRAMES_PER_SECOND",
+    "FRAMES_PER_STEP",
     "HOP",
     "RATE",
     "WINDOW_FRAMES",
@@ -31,6 +32,7 @@ RATE = 16_000
 HOP = 160
 FRAMES_PER_SECOND = RATE // HOP
 WINDOW_FRAMES = 3_000
+FRAMES_PER_STEP = 2  # the encoder's, and of timestamps
 _SIZE = 400
 _EDGE = _SIZE // 2
 _BLOCK = 6_000  # frames transformed at once while looking for the loudest

@@ -23,7 +23,8 @@ class SamplingRules:
     `forced` is what the first tokens may be, one list a step: `[[en, de, fr], [transcribe]]` lets
     the model choose a language and then writes the task. `timestamps` is the id of `<|0.00|>`;
     without `stamped` no timestamp may be written. `latest_start` is the highest first timestamp in
-    steps of 20 ms. A `temperature` of 0 takes the likeliest token.
+    steps of 20 ms. A text that has just closed a segment may not end before the step `until`. A
+    `temperature` of 0 takes the likeliest token.
     """
 
     forced: list[list[int]]
@@ -34,6 +35,7 @@ class SamplingRules:
     blank: list[int]
     stamped: bool = True
     latest_start: int = 50
+    until: int = 0
     temperature: float = 0.0
     seed: int = 0
 

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from sensorium.serving.speech.features import FRAMES_PER_SECOND
+from sensorium.serving.speech.features import FRAMES_PER_SECOND, FRAMES_PER_STEP
 from sensorium.serving.speech.vocabulary import Vocabulary
 from sensorium.serving.speech.window import Window, Written
 
 __all__ = ["Cut", "Segment", "TimedWord", "clear_empty", "cut"]
 
 _STEP = 0.02
-_FRAMES_PER_STEP = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Segment:
 class Cut:
     """The segments of a window, and how many frames on the next window begins.
 
-    `closed`: the model said that nobody speaks between its last timestamp and the window's end.
+    `closed`: all that is said in the window is in the segments.
     """
 
     segments: list[Segment]
@@ -61,11 +60,13 @@ def cut(window: Window, written: Written, vocabulary: Vocabulary) -> Cut:
     """Cut a window's tokens where two timestamps meet.
 
     Where the last segment was not closed it is left to the next window, which begins where it does;
-    where nothing was closed the whole window is one segment, so that nothing is lost.
+    where nothing was closed the whole window is one segment, so that nothing is lost. In a window
+    that is to be the last (`until`) an unclosed segment is kept, unless the text was too long.
     """
     tokens, first = written.tokens, vocabulary.timestamps
     stamped = [token >= first for token in tokens]
-    closed = stamped[-2:] == [False, True]
+    kept_open = window.until > 0 and written.finished and stamped[-1:] == [False]
+    closed = kept_open or stamped[-2:] == [False, True]
     ends = [at + 1 for at, pair in enumerate(pairwise(stamped)) if all(pair)]
     if not ends:
         return Cut([_whole(window, written, vocabulary)], window.frames, closed)
@@ -76,7 +77,7 @@ def cut(window: Window, written: Written, vocabulary: Vocabulary) -> Cut:
         _segment(window, written, vocabulary, start, end)
         for start, end in zip(starts, ends, strict=True)
     ]
-    last = (tokens[ends[-1] - 1] - first) * _FRAMES_PER_STEP
+    last = (tokens[ends[-1] - 1] - first) * FRAMES_PER_STEP
     return Cut(segments, window.frames if closed else last, closed)
 
 
@@ -84,12 +85,14 @@ def _segment(
     window: Window, written: Written, vocabulary: Vocabulary, start: int, end: int
 ) -> Segment:
     tokens = written.tokens[start:end]
-    times = [(token - vocabulary.timestamps) * _STEP for token in (tokens[0], tokens[-1])]
-    return _make(window, written, vocabulary, (times[0], times[1]), (start, end))
+    first, close = vocabulary.timestamps, window.until / FRAMES_PER_SECOND
+    if tokens[-1] >= first:
+        close = (tokens[-1] - first) * _STEP
+    return _make(window, written, vocabulary, ((tokens[0] - first) * _STEP, close), (start, end))
 
 
 def _whole(window: Window, written: Written, vocabulary: Vocabulary) -> Segment:
-    end = window.frames / FRAMES_PER_SECOND
+    end = (window.until or window.frames) / FRAMES_PER_SECOND
     stamps = [token for token in written.tokens if token >= vocabulary.timestamps]
     if stamps and stamps[-1] != vocabulary.timestamps:
         end = (stamps[-1] - vocabulary.timestamps) * _STEP

@@ -47,11 +47,14 @@ class Writer:
         self._whisper = whisper
         self._sound = sound
 
-    async def write(self, wanted: Wanted, first: int, end: int) -> AsyncIterator[list[Segment]]:
+    async def write(
+        self, wanted: Wanted, first: int, end: int, until: int = 0
+    ) -> AsyncIterator[list[Segment]]:
         """The segments of frames `first` to `end`, as each window is done.
 
         Segments without text are left out. Where no language is given, that of the first window is
-        kept for all.
+        kept for all. With `until`, a frame up to which there is something to hear, all fits into
+        one window, and speech that is not at its end there is written down too.
         """
         task, before, fresh = wanted.task, list(wanted.prompt), 0
         seek, last_speech = first, first / FRAMES_PER_SECOND
@@ -60,7 +63,7 @@ class Writer:
             if steady(self._sound.samples, seek, seek + frames):
                 seek += frames
                 continue
-            window = await self._window(seek, frames)
+            window = await self._window(seek, frames, until)
             written = await write_window(self._engine, window, task, before[fresh:])
             task = replace(task, language=written.language)
             if written.silent:
@@ -81,9 +84,9 @@ class Writer:
     def _timer(self, task: Task) -> WordTimer:
         return WordTimer(self._engine, self._whisper, task.task)
 
-    async def _window(self, seek: int, frames: int) -> Window:
+    async def _window(self, seek: int, frames: int, until: int) -> Window:
         mel = await asyncio.to_thread(self._sound.window, seek, frames)
-        return Window(next(_NUMBERS), mel, seek, frames)
+        return Window(next(_NUMBERS), mel, seek, frames, max(0, until - seek))
 
 
 def _after_words(found: Cut, window: Window, advance: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from sensorium.serving.speech.chunks import Piece, join, plan
-from sensorium.serving.speech.features import FRAMES_PER_SECOND, WINDOW_FRAMES, LogMel
+from sensorium.serving.speech.features import FRAMES_PER_SECOND, LogMel
 from sensorium.serving.speech.recording import Recording
 from sensorium.serving.speech.segments import Segment
 from sensorium.serving.speech.sequential import Wanted, Writer
@@ -38,7 +38,7 @@ class Transcriber:
         """
         sound = await asyncio.to_thread(LogMel, recording.samples, self.whisper.mel_bins)
         writer = Writer(self.engine, self.whisper, sound)
-        if sequential or sound.frames <= WINDOW_FRAMES:
+        if sequential:
             async for segments in writer.write(wanted, 0, sound.frames):
                 yield segments
             return
@@ -68,7 +68,8 @@ class Transcriber:
                     language = segments[0].written.language
                     wanted = replace(wanted, task=replace(wanted.task, language=language))
                 if piece.overlap:
-                    segments = join(held, segments, self.whisper.vocabulary)
+                    begin = piece.first / FRAMES_PER_SECOND
+                    segments = join(held, segments, self.whisper.vocabulary, begin)
                 yield [segment for segment in held if segment.text]
                 held = segments
             yield [segment for segment in held if segment.text]
@@ -79,7 +80,7 @@ class Transcriber:
 
 async def _whole(writer: Writer, wanted: Wanted, piece: Piece) -> list[Segment]:
     found: list[Segment] = []
-    async for segments in writer.write(wanted, piece.first, piece.end):
+    async for segments in writer.write(wanted, piece.first, piece.end, piece.until):
         found += segments
     _keep_inside(found, piece.end / FRAMES_PER_SECOND)
     return found

@@ -27,12 +27,15 @@ class Window:
     """Sound of at most 30 s: frames `seek` to `seek + frames` of the recording.
 
     `number` is unique among all windows of the server; the engine remembers encodings by it.
+    What is said before the frame `until` of the window must be written even where it is not brought
+    to an end, so that no later window need begin with it; 0 leaves that to the model.
     """
 
     number: int
     mel: Spectrum
     seek: int
     frames: int
+    until: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Written:
     """What the model wrote for a window.
 
     `tokens` are text and timestamps without the end, `logprobs` one for each; `average` counts the
-    end as well. `no_speech` is the probability that nobody speaks.
+    end as well. `no_speech` is the probability that nobody speaks. Not `finished`: the model would
+    have written on, but for the limit on a text.
     """
 
     tokens: list[int]
@@ -65,6 +69,7 @@ class Written:
     temperature: float
     prompt_tokens: int
     compression: float = 1.0
+    finished: bool = True
 
     @property
     def silent(self) -> bool:

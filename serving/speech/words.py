@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorium.serving.speech.features import FRAMES_PER_SECOND
+from sensorium.serving.speech.features import FRAMES_PER_SECOND, FRAMES_PER_STEP
 from sensorium.serving.speech.segments import Segment, TimedWord
 from sensorium.serving.speech.whisper import Whisper
 from sensorium.serving.speech.window import SpeechEngine, Window
@@ -25,7 +25,6 @@ __all__ = ["WordTimer", "align", "warp"]
 Scores = NDArray[np.float32]
 
 _STEPS_PER_SECOND = 50
-_FRAMES_PER_STEP = 2
 _SMOOTH = 7
 _OPENING = "\"'“¿([{-"
 _CLOSING = "\"'.。,，!！?？:：”)]}、"
@@ -63,7 +62,7 @@ class WordTimer:
         end = self._whisper.vocabulary.end
         texts = [[token for token in segment.tokens if token < end] for segment in segments]
         tokens = [token for text in texts for token in text]
-        if not tokens or window.frames < _FRAMES_PER_STEP:
+        if not tokens or window.frames < FRAMES_PER_STEP:
             return last_speech
         heard = await self._hear(tokens, segments[0].written.language, window)
         lengths = [word.length for word in heard if word.length != 0]

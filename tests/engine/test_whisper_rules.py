@@ -115,6 +115,28 @@ def test_timestamps_come_in_pairs_and_never_run_back(
     assert not {7, NO_SPEECH, FIRST - 1} & found
 
 
+@pytest.mark.parametrize(
+    ("written", "may_end"),
+    [
+        ([FIRST], True),
+        ([FIRST, 5, FIRST + 900], True),
+        ([FIRST, 5, FIRST + 900, FIRST + 900], False),
+        ([FIRST, 5, FIRST + 900, FIRST + 900, 6], True),
+        ([FIRST, 5, FIRST + 984, FIRST + 984], False),
+        ([FIRST, 5, FIRST + 985, FIRST + 985], True),
+    ],
+    ids=["nothing", "closed", "pair", "unclosed", "before", "at the end"],
+)
+def test_what_no_later_window_is_shown_is_not_left_to_it(written: list[int], may_end: bool) -> None:
+    batch = Batch(rules(forced=[], until=1000))
+    batch.outputs[0] += written
+    logits = noise()
+    logits[0, :FIRST] += 20
+    found = allowed(batch, logits)
+    assert (END in found) is may_end
+    assert 5 in found or written[-2:] == [5, FIRST + 900]
+
+
 def test_timestamps_win_when_together_they_are_likelier_than_any_word() -> None:
     batch = Batch(rules(forced=[]))
     batch.outputs[0] += [FIRST, 5]

@@ -152,6 +152,48 @@ async def test_pieces_end_in_pauses_and_nothing_is_lost_or_doubled(whisper: Whis
     assert [segment.start for segment in segments[1:]] == pytest.approx(ends[:-1])
 
 
+async def test_a_piece_is_written_at_once_though_its_last_segment_is_not_closed(
+    whisper: Whisper,
+) -> None:
+    lines: dict[int, Line] = {
+        0: (0.0, " one", 10.0, 10.0, " two"),
+        27: (0.0, " three", 15.0, 15.0),
+        42: (0.0, " four", 6.0),
+        48: (0.0, " five", 4.0),
+    }
+    speech = ScriptedSpeech(whisper, lambda window, _: lines[round(window.seek / 100)])
+    segments = await write(speech, sound(60, (27.0, 48.0)), Wanted(EN), sequential=False)
+    assert "".join(segment.text for segment in segments) == " one two three four five"
+    starts, ends = zip(*[(segment.start, segment.end) for segment in segments], strict=True)
+    assert starts == pytest.approx([0, 10, 27, 42, 48], abs=0.15)
+    assert ends == pytest.approx([10, 26.75, 42, 48, 52], abs=0.15)
+    assert sorted(asked.seek // 100 for asked in speech.asked) == [0, 26, 41, 47]
+
+
+async def test_repeated_words_are_joined_where_they_were_said(whisper: Whisper) -> None:
+    words = [f" {word}" for word in ("so it goes on and " * 18).split()]  # ninety, one a second
+
+    def script(window: Window, temperature: float) -> Line:
+        first = window.seek // 100
+        said = words[first : min(90, first + window.frames // 100)]
+        return (0.0, "".join(said), window.frames / 100)
+
+    speech = ScriptedSpeech(whisper, script)
+    segments = await write(speech, sound(90), Wanted(EN), sequential=False)
+    assert "".join(segment.text for segment in segments) == "".join(words)
+
+
+async def test_a_piece_whose_text_is_too_long_is_gone_on_with(whisper: Whisper) -> None:
+    def script(window: Window, temperature: float) -> Written:
+        if window.seek:
+            return speech.written((0.0, " two", 15.0))
+        return replace(speech.written((0.0, " one", 10.0, 10.0, " tw")), finished=False)
+
+    speech = ScriptedSpeech(whisper, script)
+    segments = await write(speech, sound(25), Wanted(EN), sequential=False)
+    assert times(segments) == [(0.0, 10.0, " one"), (10.0, 25.0, " two")]
+
+
 async def test_speech_without_a_pause_is_joined_at_the_words_both_pieces_have(
     whisper: Whisper,
 ) -> None:
