@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["WhisperSampling"]
 
 _NEVER = -math.inf
-# Steps that a timestamp may be before the end of speech, 0.3 s.
-_LATE = 15
 
 
 @dataclass
@@ -190,7 +188,7 @@ def _span(rules: SamplingRules, written: list[int]) -> _Span:
     last_is = written[-1] >= first
     if last_is and (len(written) < 2 or written[-2] >= first):
         # A pair is complete: text must follow, or the end, by which it is left to the next window.
-        may_end = len(written) < 2 or written[-1] >= first + rules.until - _LATE
+        may_end = len(written) < 2 or written[-1] >= first + rules.until
         return _Span(0, first, none, may_end)
     if last_is:
         text_from = rules.end  # after the end of a segment: its twin, a later start, or the end

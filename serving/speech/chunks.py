@@ -23,13 +23,14 @@ __all__ = ["Piece", "join", "plan"]
 _BLOCK = 10  # frames, 0.1 s
 _EARLIEST = 20 * FRAMES_PER_SECOND  # of 30 s: where the search for a pause begins
 _PAUSE = 30  # frames, 0.3 s
+_SHORTEST = 30  # frames of a word
 _OVERLAP = 4 * FRAMES_PER_SECOND
 _ASTRAY = 2.0  # seconds by which the time of a word may be wrong
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Frames `first` to `end`, of which those from `until` on are quiet.
+    """Frames `first` to `end`; from `until` on nobody begins to speak.
 
     `overlap` says that it begins before the piece before it ends.
     """
@@ -56,11 +57,11 @@ def plan(samples: Samples, frames: int) -> list[Piece]:
 
 
 def _piece(samples: Samples, first: int, end: int, overlap: bool) -> Piece:
-    """A piece, and where its last tenth of a second that is not quiet ends."""
+    """A piece; the last word in it begins before its last tenth of a second that is not quiet."""
     level = decibels(samples, first, end, _BLOCK)
     heard = np.flatnonzero(level > quiet_below(level)) if len(level) else level
-    until = first + _BLOCK * (int(heard[-1]) + 1) if len(heard) else end
-    return Piece(first, end, until, overlap)
+    until = first + _BLOCK * (int(heard[-1]) + 1) - _SHORTEST if len(heard) else end
+    return Piece(first, end, max(first, until), overlap)
 
 
 def _pause(samples: Samples, first: int, end: int) -> int | None:

@@ -85,14 +85,14 @@ def _segment(
     window: Window, written: Written, vocabulary: Vocabulary, start: int, end: int
 ) -> Segment:
     tokens = written.tokens[start:end]
-    first, close = vocabulary.timestamps, window.until / FRAMES_PER_SECOND
+    first, close = vocabulary.timestamps, window.frames / FRAMES_PER_SECOND
     if tokens[-1] >= first:
         close = (tokens[-1] - first) * _STEP
     return _make(window, written, vocabulary, ((tokens[0] - first) * _STEP, close), (start, end))
 
 
 def _whole(window: Window, written: Written, vocabulary: Vocabulary) -> Segment:
-    end = (window.until or window.frames) / FRAMES_PER_SECOND
+    end = window.frames / FRAMES_PER_SECOND
     stamps = [token for token in written.tokens if token >= vocabulary.timestamps]
     if stamps and stamps[-1] != vocabulary.timestamps:
         end = (stamps[-1] - vocabulary.timestamps) * _STEP

@@ -22,6 +22,8 @@ __all__ = ["Wanted", "Writer"]
 
 # Above this temperature a text is no good example for the next window.
 _WILD = 0.5
+# Frames at the end of a piece that are not worth a window of their own where they are quiet.
+_REMNANT = FRAMES_PER_SECOND
 _NUMBERS = itertools.count(1)
 
 
@@ -53,8 +55,8 @@ class Writer:
         """The segments of frames `first` to `end`, as each window is done.
 
         Segments without text are left out. Where no language is given, that of the first window is
-        kept for all. With `until`, a frame up to which there is something to hear, all fits into
-        one window, and speech that is not at its end there is written down too.
+        kept for all. With `until`, a frame from which on nobody begins to speak, all is written
+        in one window where it fits into one.
         """
         task, before, fresh = wanted.task, list(wanted.prompt), 0
         seek, last_speech = first, first / FRAMES_PER_SECOND
@@ -79,6 +81,8 @@ class Writer:
             if not wanted.context or written.temperature > _WILD:
                 fresh = len(before)
             seek += advance if advance > 0 else window.frames
+            if seek >= until > 0 and end - seek < _REMNANT:
+                seek = end
             yield [segment for segment in found.segments if segment.text]
 
     def _timer(self, task: Task) -> WordTimer:

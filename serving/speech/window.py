@@ -27,7 +27,7 @@ class Window:
     """Sound of at most 30 s: frames `seek` to `seek + frames` of the recording.
 
     `number` is unique among all windows of the server; the engine remembers encodings by it.
-    What is said before the frame `until` of the window must be written even where it is not brought
+    What begins before the frame `until` of the window must be written even where it is not brought
     to an end, so that no later window need begin with it; 0 leaves that to the model.
     """
 

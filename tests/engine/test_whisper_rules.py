@@ -122,8 +122,8 @@ def test_timestamps_come_in_pairs_and_never_run_back(
         ([FIRST, 5, FIRST + 900], True),
         ([FIRST, 5, FIRST + 900, FIRST + 900], False),
         ([FIRST, 5, FIRST + 900, FIRST + 900, 6], True),
-        ([FIRST, 5, FIRST + 984, FIRST + 984], False),
-        ([FIRST, 5, FIRST + 985, FIRST + 985], True),
+        ([FIRST, 5, FIRST + 999, FIRST + 999], False),
+        ([FIRST, 5, FIRST + 1000, FIRST + 1000], True),
     ],
     ids=["nothing", "closed", "pair", "unclosed", "before", "at the end"],
 )
