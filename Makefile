@@ -24,13 +24,14 @@ TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
 PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance --ignore=tests/speech
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install check test conformance speech measure-kernels fuzz lint pull clean
+.PHONY: help serve install check test compiled conformance speech measure-kernels fuzz lint pull clean
 
 help:
 	@echo "make serve        install, then serve the embedded models on http://$(HOST):$(PORT)"
 	@echo "                  MODEL=path-or-id  DEVICE=cpu|cuda  HOST=  PORT=  ARGS='more options'"
 	@echo "make check        lint, types and the fast tests"
 	@echo "make test         make check, and the tests that start real engines"
+	@echo "make compiled     every model family with its language model compiled by Inductor (half an hour)"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
 	@echo "make measure-kernels  on a GPU: test, tune, pin and time the kernels, also in a server"
 	@echo "make fuzz         twenty thousand spoilt media files through the media path (two minutes)"
@@ -57,6 +58,9 @@ test: $(INSTALLED)-dev lint
 	@sh scripts/test-packages.sh
 	@$(VENV)/bin/sensorium pull whisper-base || echo "test: going on without whisper-base, see the line above"
 	$(PYTEST) -m "not gpu" $(PYTEST_ARGS)
+
+compiled: $(INSTALLED)-dev
+	SENSORIUM_TEST_INDUCTOR=1 $(PYTEST) tests/families -m engine -k compiled $(PYTEST_ARGS)
 
 conformance: $(INSTALLED)-conformance
 	$(TEST_ENV) $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)

@@ -18,9 +18,10 @@ _HEAD = """# Model families
 
 Checkpoints that Sensorium reads in the layout their authors published, without conversion. Every
 family here has a test that serves a tiny checkpoint of that layout through vLLM and compares tokens
-and log-probabilities with an independent reference written from the authors' code; no family is
-listed without. The tests use random weights: they prove the computation, not the quality of the
-answers, and the published checkpoints themselves were not run.
+and log-probabilities with an independent reference written from the authors' code, with the
+language model's layers run as they are written and with them compiled; no family is listed without.
+The tests use random weights: they prove the computation, not the quality of the answers, and the
+published checkpoints themselves were not run.
 
 Any other checkpoint laid out as LLaVA is (a flat config with `mm_vision_tower`) loads as family
 `llava` when its projector and language model are known. `sensorium inspect PATH` says how a

@@ -12,21 +12,26 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from tests.families.conftest import COMPILED_CHUNKS
 from tests.families.parity import CASES, TOLERANCE, Case, Subject, images_first
 from tests.families.reference import Reference
 from tests.families.served import question
 from tests.kit.hostile import raw_ids
 
-__all__ = ["FamilyProof", "LightProof", "family_marks"]
+__all__ = ["FamilyProof", "LightProof", "family_marks", "in_compiled_chunks"]
 
 family_marks = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
+in_compiled_chunks = pytest.mark.parametrize(
+    "subject", [COMPILED_CHUNKS], ids=["chunks of 24, compiled"], indirect=True, scope="class"
+)
 _BY_NAME = {case.name: case for case in CASES}
 
 
 class FamilyProof:
     """Served tokens and log-probabilities equal the reference's, and the comparison bites.
 
-    By two engines: prompts as they are, and cut every 24 tokens. `checkpoint` names a builder,
+    By two engines: prompts as they are, and cut every 24 tokens with the language model compiled
+    (see `Served`). `checkpoint` names a builder,
     `prompt` is the authors' text with {} for the question. `tower` is the tower's folder relative
     to the checkpoint, `inside` says whether tower tensors in the checkpoint count, `options` are
     the engine's. `cases` hold all of `CASES`; `lacks` says why one is missing. `spoilt` is asked
@@ -123,12 +128,13 @@ class FamilyProof:
         assert special & set(raw.prompt[1:])
 
 
-@pytest.mark.parametrize("subject", [{"max_num_batched_tokens": 24}], indirect=True, scope="class")
+@in_compiled_chunks
 class LightProof(FamilyProof):
-    """The same by one engine, for a family whose parts are proven elsewhere.
+    """The same by the second engine alone, for a family whose parts are proven elsewhere."""
 
-    Prompts are cut every 24 tokens.
-    """
+    def test_equals_the_reference_uncompiled(self, subject: Subject) -> None:
+        with subject.served.uncompiled():
+            self.test_equals_the_reference(subject)
 
 
 def _swap_rows(subject: Subject, part: str) -> Any:
@@ -153,17 +159,11 @@ def _swap_rows(subject: Subject, part: str) -> Any:
         with torch.no_grad():
             matrix.copy_(matrix.roll(-1, 0))
 
-    def forget() -> None:
-        llm = subject.served.llm
-        llm.reset_prefix_cache()
-        llm.llm_engine.reset_mm_cache()
-        llm.llm_engine.reset_encoder_cache()
-
     subject.served.llm.apply_model(swap)
-    forget()
+    subject.served.forget()
 
     def undo() -> None:
         subject.served.llm.apply_model(back)
-        forget()
+        subject.served.forget()
 
     return undo

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Answer", "Served", "data_url", "encoded", "question"]
+__all__ = ["INDUCTOR_VARIABLE", "Answer", "Served", "data_url", "encoded", "question"]
+
+# Set to 1, Inductor makes the code of compiled starts, as where users serve: ten times as dear.
+INDUCTOR_VARIABLE = "SENSORIUM_TEST_INDUCTOR"
 
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -32,9 +35,14 @@ class Answer:
 
 
 class Served:
-    """An engine for one checkpoint; close it before the next one starts."""
+    """An engine for one checkpoint; close it before the next one starts.
 
-    def __init__(self, checkpoint: Path, **options: Any) -> None:
+    `compiled` starts it as without `--enforce-eager`: during vLLM's profile run the layers of the
+    language model are traced into one graph for all lengths, and from then on the graph runs. It
+    is run as it was traced, or by Inductor's code where `INDUCTOR_VARIABLE` is 1.
+    """
+
+    def __init__(self, checkpoint: Path, *, compiled: bool = False, **options: Any) -> None:
         from vllm import LLM
 
         settings: dict[str, Any] = {
@@ -46,6 +54,11 @@ class Served:
             "kv_cache_memory_bytes": 32 << 20,
             "seed": 0,
         }
+        if compiled:
+            settings["enforce_eager"] = False
+        if compiled and os.environ.get(INDUCTOR_VARIABLE) != "1":
+            # Mode 2 traces once, as vLLM's default mode comes to on a CPU.
+            settings["compilation_config"] = {"mode": 2, "backend": "eager"}
         gc.collect()
         gc.freeze()  # what is older is not looked through when the engine has ended
         try:
@@ -54,6 +67,38 @@ class Served:
         except BaseException:
             _clean_up()
             raise
+        assert bool(self._graphs()) == compiled, f"{checkpoint.name}: compiled {self._graphs()}"
+
+    @contextmanager
+    def uncompiled(self) -> Iterator[None]:
+        """Meanwhile layers run as they are written."""
+        graphs = self._graphs()
+        self.forget()
+        for module in graphs:
+            module.do_not_compile = True
+        yield
+        for module in graphs:
+            module.do_not_compile = False
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the caches of prompts, of processed media and of their features."""
+        self.llm.reset_prefix_cache()
+        self.llm.llm_engine.reset_mm_cache()
+        self.llm.llm_engine.reset_encoder_cache()
+
+    def _graphs(self) -> list[Any]:
+        """The modules that run as a traced graph."""
+
+        def compiled(model: Any) -> list[Any]:
+            return [
+                module
+                for module in model.modules()
+                if getattr(module, "compiled", False) or hasattr(module, "aot_compiled_fn")
+            ]
+
+        [found] = self.llm.apply_model(compiled)
+        return list(found)
 
     def chat(self, *conversations: list[dict[str, Any]], tokens: int = 16) -> list[Answer]:
         """Answer conversations greedily, all in one batch."""
@@ -81,6 +126,8 @@ class Served:
 
     def close(self) -> None:
         """End the engine and free what it held."""
+        for module in self._graphs():
+            module.cleanup()  # a hook of torch's would keep it until the process ends
         with _cheaply():
             self.llm.llm_engine.engine_core.shutdown()
         del self.llm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -150,12 +149,3 @@ class TestChineseBaichuan(ChineseProof):
     checkpoint = "Chinese-LLaVA-Baichuan"
     tower = "../clip-tiny-441"
     prompt = f"{HELPFUL}{ALONE}USER:{ALONE}{{}}{ALONE}ASSISTANT:"
-
-
-class TestCompiled(LightProof):
-    """One start with torch.compile and its profile run."""
-
-    checkpoint = "share4v"
-    tower = TestShare4V.tower
-    prompt = VICUNA
-    options: ClassVar[Mapping[str, Any]] = {"enforce_eager": False}

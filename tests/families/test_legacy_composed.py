@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.families.parity import Subject
-from tests.families.proof import FamilyProof, family_marks
+from tests.families.proof import LightProof, family_marks
 from tests.families.test_llava import VICUNA
 
 pytestmark = family_marks
@@ -21,12 +21,12 @@ def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
     from tests.families.legacy_composed import serving
 
     proof: Any = request.cls
-    options = {"max_num_batched_tokens": 64, "max_num_seqs": 4, "max_model_len": proof.context}
+    options = {**request.param, "max_num_batched_tokens": 64, "max_model_len": proof.context}
     with serving(proof.checkpoint, folder, proof.prompt, **options) as found:
         yield found
 
 
-class TestOnQwen1(FamilyProof):
+class TestOnQwen1(LightProof):
     """Translated tensors and config below `transformer.`, qwen.tiktoken."""
 
     checkpoint = "llava-qwen1"
@@ -34,7 +34,7 @@ class TestOnQwen1(FamilyProof):
     prompt = VICUNA
 
 
-class TestOnNeoX(FamilyProof):
+class TestOnNeoX(LightProof):
     """vLLM's transformers backend, tensors below `gpt_neox.`."""
 
     checkpoint = "llava-neox"

@@ -13,7 +13,7 @@ import pytest
 from tests.families import legacy_reference as reference
 from tests.families import legacy_tokenizers as tokenizers
 from tests.families.legacy_checkpoints import BUILDERS
-from tests.families.proof import family_marks
+from tests.families.proof import family_marks, in_compiled_chunks
 from tests.families.served import Answer, Served, question
 from tests.kit.hostile import NASTY, raw_ids
 
@@ -25,8 +25,6 @@ TEXTS = (
     " Notwithstanding  the above, 2004 copies\n\nare: 你好，你是谁",
     "Cafe\u0301 (x) <b> 'tis",
 )
-# Prompts longer than this are cut.
-CHUNKS: dict[str, Any] = {"max_num_batched_tokens": 24, "max_num_seqs": 4}
 
 
 @dataclass
@@ -53,7 +51,7 @@ class Subject:
 def subject(folder: Path, request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The checkpoint that the test class names, served, and its reference."""
     proof: Any = request.cls
-    served = Served(built(folder, proof.checkpoint), **CHUNKS)
+    served = Served(built(folder, proof.checkpoint), **request.param)
     try:
         end = served.llm.get_tokenizer().eos_token_id
         yield Subject(served, proof.reference(built(folder, proof.checkpoint)), end)
@@ -69,6 +67,7 @@ def built(folder: Path, name: str) -> Path:
     return checkpoint
 
 
+@in_compiled_chunks
 class LegacyProof:
     """What every old language model has to show."""
 
@@ -91,6 +90,10 @@ class LegacyProof:
             assert answer.prompt == self.ids(folder, text)
             assert subject.compare(answer) < TOLERANCE
         assert len({tuple(answer.tokens) for answer in answers}) == len(TEXTS)
+
+    def test_texts_equal_the_reference_uncompiled(self, subject: Subject, folder: Path) -> None:
+        with subject.served.uncompiled():
+            self.test_texts_equal_the_reference(subject, folder)
 
     def test_a_chat_equals_the_reference(self, subject: Subject, folder: Path) -> None:
         if self.prompt is None:

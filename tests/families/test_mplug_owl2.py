@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.families.conftest import COMPILED_CHUNKS
 from tests.families.mplug_owl2_reference import MplugOwl2Reference
 from tests.families.parity import CASES, TOLERANCE, Case, Subject, serving
 from tests.families.proof import FamilyProof, family_marks
+from tests.families.served import INDUCTOR_VARIABLE
 
 pytestmark = family_marks
 PROMPT = "USER: {} ASSISTANT:"
@@ -49,12 +51,12 @@ class TestMplugOwl2(FamilyProof):
             assert subject.compare(case, answer, anew=True) < 10 * TOLERANCE
 
 
-def test_compiled(folder: Path) -> None:
+def test_compiled_by_inductor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mask is read inside of what is compiled, and filled outside."""
-    options = {"enforce_eager": False, "max_num_batched_tokens": 24}
+    monkeypatch.setenv(INDUCTOR_VARIABLE, "1")
     proof = TestMplugOwl2
     with serving(
-        proof.checkpoint, folder, proof.prompt, proof.read, proof.write, **options
+        proof.checkpoint, folder, proof.prompt, proof.read, proof.write, **COMPILED_CHUNKS
     ) as subject:
         cases = CASES[:4]
         for case, answer in zip(cases, subject.serve(cases), strict=True):

@@ -41,6 +41,13 @@ def test_every_kind_of_picture(file: str) -> None:
     assert all(first.lacks.values())
 
 
+@pytest.mark.parametrize("file", FILES, ids=[Path(file).stem for file in FILES])
+def test_each_starts_compiled(file: str) -> None:
+    """`make compiled` runs these tests with Inductor."""
+    for proof in proofs_in(file):
+        assert proof.options.get("compiled", True), proof.__name__
+
+
 @pytest.mark.parametrize("name", [entry.name for entry in families()])
 def test_what_a_family_takes(name: str) -> None:
     spec = next(entry for entry in families() if entry.name == name).load()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.families.clips import make_clip
 from tests.families.parity import CASES, TOLERANCE, Case, serving
 from tests.families.proof import FamilyProof, family_marks
+from tests.families.served import INDUCTOR_VARIABLE
 from tests.families.video_llava_reference import VideoLlavaReference
 
 pytestmark = family_marks
@@ -51,12 +54,12 @@ class TestVideoLlava(FamilyProof):
         return VideoLlavaReference(checkpoint)
 
 
-def test_compiled(folder: Path) -> None:
-    """A compiled start takes pictures and videos too."""
+def test_compiled_by_inductor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and videos, as where users serve with `--no-enforce-eager`."""
+    monkeypatch.setenv(INDUCTOR_VARIABLE, "1")
     proof = TestVideoLlava
-    options = {"enforce_eager": False}
     with serving(
-        proof.checkpoint, folder, proof.prompt, proof.read, proof.write, **options
+        proof.checkpoint, folder, proof.prompt, proof.read, proof.write, compiled=True
     ) as subject:
         cases = (CASES[0], CASES[1], BOTH)
         for case, answer in zip(cases, subject.serve(cases), strict=True):
