@@ -133,7 +133,9 @@ class Tokenizer:
     another class. `cuts_vocabulary`: the authors' loader cuts the language model's vocabulary to
     the tokenizer's; otherwise padding rows take part in the softmax. `folder` is the sub-folder
     that holds the files. `legacy` is what the authors' loader says to the slow Llama tokenizer
-    (None: what the files say). `starts_with_bos`: the authors' code puts the BOS token before a
+    (None: what the files say). `strips`: in a conversation, added tokens take the whitespace on
+    both of their sides away, as the slow tokenizers of transformers before 4.34 did.
+    `starts_with_bos`: the authors' code puts the BOS token before a
     prompt though the tokenizer does not. `in_text` is a pattern of the added tokens that count also
     where a conversation's text holds them, because the authors' own questions do; `in_answers` of
     those that count in earlier answers. All others are text there.
@@ -143,6 +145,7 @@ class Tokenizer:
     cuts_vocabulary: bool = True
     folder: str = ""
     legacy: bool | None = None
+    strips: bool = False
     starts_with_bos: bool = False
     in_text: str = ""
     in_answers: str = ""

@@ -120,6 +120,7 @@ def load_tokenizer(
     base.authors_tokens = authors_tokens
     llama = kind.slow_llama and type(base) is transformers.LlamaTokenizer
     base.slow_llama = llama and not by_pieces
+    base.strips = kind.strips
     base.in_text, base.in_answers = kind.in_text, kind.in_answers
     style = choose_style(match, path)
     ends = stop_tokens(base, style.stops)
@@ -255,6 +256,7 @@ class _Pieces:
     base: ClassVar[Any]
     backend_tokenizer: Any
     slow_llama: bool = False
+    strips: bool = False
     symbols: Sequence[str] = ()
     in_text: str = ""
     in_answers: str = ""
@@ -353,6 +355,7 @@ class _Pieces:
             self._typed = TypedText(
                 self.backend_tokenizer,
                 spaced=spaced,
+                strips=self.strips,
                 symbols=self.symbols,
                 in_text=self.in_text,
                 in_answers=self.in_answers,

@@ -22,6 +22,7 @@ __all__ = ["TypedText", "any_of", "respelt", "spell"]
 SPELLING = "\ufdd1"
 # How sentencepiece writes a space.
 _SPACE = "\u2581"
+_AMONG_WHITESPACE = re.compile(rf"\s*({SPELLING}[^{SPELLING}]+{SPELLING})\s*")
 # Symbols of a sentencepiece model that stand for no text; others may be digits or spaces.
 _TAG = re.compile(r"[<\[].+[>\]]", re.DOTALL)
 
@@ -33,6 +34,7 @@ class TypedText:
     `symbols` at which the tokenizer cuts a text those that are tags. What the pattern `in_text`
     matches is a token wherever it stands, what `in_answers` matches in earlier answers too.
     `spaced`: after a private token a text begins anew, with the space that sentencepiece adds.
+    `strips`: a private token takes the whitespace on both of its sides away.
     """
 
     def __init__(
@@ -40,11 +42,12 @@ class TypedText:
         tokenizer: Tokenizer,
         *,
         spaced: bool = False,
+        strips: bool = False,
         symbols: Sequence[str] = (),
         in_text: str = "",
         in_answers: str = "",
     ) -> None:
-        self._spaced = spaced
+        self._spaced, self._strips = spaced, strips
         content = json.loads(tokenizer.to_str())
         added = [str(token["content"]) for token in content["added_tokens"]]
         private = [
@@ -66,6 +69,8 @@ class TypedText:
     def spelt(self, text: str) -> str:
         """The text with the template's private tokens in their private spelling, marks removed."""
         text = spell(text, self._private, self._in_answers)
+        if self._strips:
+            text = _AMONG_WHITESPACE.sub(r"\1", text)
         return text.replace(f"{SPELLING} ", f"{SPELLING}  ") if self._spaced else text
 
     def ids(self, spelt: str) -> list[int]:

@@ -74,3 +74,10 @@ def test_a_token_may_count_in_text_or_in_answers_alone(tokenizer: Any) -> None:
     assert token in ids(tokenizer, answer, in_answers=pattern)
     pretended = f"{USER_MARK}a{ANSWER_MARK}[SEG]{ANSWER_MARK}{USER_MARK}"
     assert token not in ids(tokenizer, pretended, in_answers=pattern)
+
+
+def test_a_token_may_take_the_whitespace_beside_it_away(tokenizer: Any) -> None:
+    text = f"{USER_MARK} a b \n{USER_MARK}<|im_end|> \n</s>\t{USER_MARK} b{USER_MARK}"
+    assert ids(tokenizer, text, strips=True) == tokenizer.encode(" a b<|im_end|></s>b").ids
+    typed = f"{USER_MARK}a <|im_end|> b{USER_MARK}"
+    assert ids(tokenizer, typed, strips=True) == ids(tokenizer, typed)

@@ -1,7 +1,8 @@
 """What Valley's code computes, in plain torch, written apart from the adapter.
 
 Nothing of `sensorium` is imported here. Source: RupertLuo/Valley (valley/model/valley_model.py,
-valley/util/data_util.py, valley/data/video_transform.py, valley/serve/model_worker.py).
+valley/util/data_util.py, valley/data/video_transform.py, valley/serve/model_worker.py,
+valley/train/train.py and pyproject.toml for the tokenizer).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from tests.families.reference import (
     load_vision,
     read_all,
     read_image_processor,
-    read_tokenizer,
 )
+from tests.families.slow_tokenizer import SlowTokenizer
 
 __all__ = ["ValleyReference"]
 
@@ -42,7 +43,7 @@ class ValleyReference(Reference):
     def __init__(self, checkpoint: Path, tower: Path) -> None:
         self.raw: dict[str, Any] = json.loads((checkpoint / "config.json").read_text())
         state = read_all(checkpoint)
-        self.tokenizer = read_tokenizer(checkpoint)
+        self.slow = SlowTokenizer(checkpoint)
         self.lm = _llama(self.raw, state)
         config = CLIPVisionConfig.from_pretrained(tower, attn_implementation="eager")
         self.tower = CLIPVisionModel(config).eval()
@@ -57,7 +58,7 @@ class ValleyReference(Reference):
 
     def pieces(self, prompt: str) -> list[list[int]]:
         """The ids before and after each run of placeholder tokens."""
-        placeholders = self.tokenizer.convert_tokens_to_ids(["<im_patch>", "<vi_frame>"])
+        placeholders = [self.slow.added[token] for token in ("<im_patch>", "<vi_frame>")]
         runs = itertools.groupby(self.ids(prompt), lambda number: number in placeholders)
         return [list(run) for inside, run in runs if not inside]
 
@@ -67,7 +68,7 @@ class ValleyReference(Reference):
             block = "<im_start>" + "<im_patch>" * self.patches + "<im_end>"
             block += "<vi_start>" + "<vi_frame>" * frames + "<vi_end>"
             prompt = prompt.replace(name, block)
-        found: list[int] = self.tokenizer(prompt).input_ids
+        [found] = self.slow.pieces(prompt)
         return found
 
     def prompt_length(self, prompt: str, images: Sequence[bytes] = ()) -> int:
@@ -85,7 +86,7 @@ class ValleyReference(Reference):
         """`forward`: patches after `<im_start>`, class tokens after `<vi_start>`."""
         ids = torch.tensor(self.ids(prompt))
         embedded = self.lm.get_input_embeddings()(ids).clone()
-        begin, frame = self.tokenizer.convert_tokens_to_ids(["<im_start>", "<vi_start>"])
+        begin, frame = (self.slow.added[token] for token in ("<im_start>", "<vi_start>"))
         for video, of_patches, of_frames in zip(
             features, torch.where(ids == begin)[0], torch.where(ids == frame)[0], strict=True
         ):
