@@ -3,10 +3,14 @@
 Most authors' scripts put images before the question, and LLaVA's training moves them there
 (haotian-liu/LLaVA, llava/train/train.py, `preprocess_multimodal`; the `cli.py` or `run_*.py` of
 Bunny, ConvLLaVA, MobileVLM, mPLUG-Owl2, TinyLLaVA, VILA, Video-LLaVA and Yi; groundingLMM, app.py;
-vikhyat/moondream, moondream.py). Some put them after it whatever the order (LinkSoul-AI/
-Chinese-LLaVA, cli.py; pleisto/yuren-baichuan-7b, app.py; RupertLuo/Valley, run_valley.py), and two
-keep the order (Qwen/Qwen-VL-Chat, tokenization_qwen.py, `from_list_format`; deepseek-ai/
-DeepSeek-VL, README.md).
+vikhyat/moondream, moondream.py; apple/ml-ferret, ferret/eval/model_gpt4eval_3newclass.py;
+OPPOMKLab/u-LLaVA, evaluation/inference_ullava.py; apple/ml-slowfast-llava, prompt.py, and
+ShareGPT4Omni/ShareGPT4Video, run.py, for videos). Some put them after it whatever the order
+(LinkSoul-AI/Chinese-LLaVA, cli.py; pleisto/yuren-baichuan-7b, app.py; RupertLuo/Valley,
+run_valley.py; mbzuai-oryx/Video-ChatGPT, video_chatgpt/inference.py, for videos), and some keep the
+order (Qwen/Qwen-VL-Chat, tokenization_qwen.py, `from_list_format`; deepseek-ai/DeepSeek-VL,
+README.md). Mantis's authors keep it too (TIGER-AI-Lab/Mantis, mantis/models/mllava/
+processing_llava.py); its spec says that here images come first.
 """
 
 from __future__ import annotations
