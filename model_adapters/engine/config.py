@@ -139,7 +139,12 @@ def _chained(previous: type[ConfigParserBase]) -> type[ConfigParserBase]:
                 parser: Any = previous()
                 return parser.parse(model, trust_remote_code, revision, code_revision, **kwargs)
             folder = Path(model) if Path(model).is_dir() else None
-            return raw, compose(match, make_plan(match, folder), str(model))
+            try:
+                plan = make_plan(match, folder)
+            except CheckpointError as error:
+                place = "" if str(model) in str(error) else f"{Path(model) / 'config.json'}: "
+                raise CheckpointError(f"{place}{error}") from error.__cause__
+            return raw, compose(match, plan, str(model))
 
     return ChainedParser
 

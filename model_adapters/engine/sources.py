@@ -20,7 +20,7 @@ from sensorium.model_adapters.engine.weights import SourcedName
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.plan import Plan
 from sensorium.model_adapters.tensor_files import scan, whole_name
-from sensorium.model_adapters.weight_names import place, place_tower
+from sensorium.model_adapters.weight_names import original_name, place, place_tower
 
 __all__ = ["WeightSources", "weight_files"]
 
@@ -61,8 +61,20 @@ class WeightSources:
                 yield _source(base.folder, _BASE, file)
         for part, tower in self._towers.items():
             if part not in self._inside and tower.source:
+                self._require_files(part, tower.source)
                 prefix = f"{_TOWER}{part}{_OF}{tower.source}{_END}"
                 yield Source(tower.source, None, prefix=prefix)
+
+    def _require_files(self, part: str, source: str) -> None:
+        """Raise CheckpointError for a tower that lies neither in the checkpoint nor in its folder.
+
+        What lies on a hub is vLLM's to find.
+        """
+        if Path(source).is_dir() and not scan(Path(source)).files:
+            raise CheckpointError(
+                f"the weight files hold no tensor `{original_name(f'{part}.', self._plan.spec)}*`, "
+                f"and the tower's folder {source} has no weight file; name one with --vision-tower"
+            )
 
     def merged(self, weights: Iterable[Named], vocabulary: int) -> Iterable[Named]:
         """What vLLM reads from the sources, with a base model's weights worked in.

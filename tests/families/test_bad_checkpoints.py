@@ -94,7 +94,7 @@ def test_weights(checkpoint: Path, change: Callable[[State], object], wanted: li
     ("changes", "wanted"),
     [
         ({"hidden_size": 256}, ["model.safetensors", "lm_head.weight", "[640, 256]"]),
-        ({"mm_projector_type": "sva"}, ["'sva'", "mm_projector_type"]),
+        ({"mm_projector_type": "sva"}, ["bad/config.json", "'sva'", "mm_projector_type"]),
         ({"mm_vision_tower": "nowhere/at-all"}, ["nowhere/at-all", "--vision-tower"]),
         ({"num_hidden_layers": 4}, ["model.layers.3."]),
         ({"num_hidden_layers": 2}, ["model.layers.2."]),
@@ -113,7 +113,13 @@ def test_no_tower_weights_anywhere(checkpoint: Path) -> None:
             del state[name]
 
     change_weights(checkpoint, keep_none)
-    assert "clip-tiny-inside" in refusal(checkpoint)
+    message = refusal(checkpoint)
+    wanted = (
+        "`model.vision_tower.vision_tower.*`",
+        str(checkpoint / "clip-tiny-inside"),
+        "--vision",
+    )
+    assert [word for word in wanted if word not in message] == []
 
 
 def test_a_truncated_file(checkpoint: Path) -> None:
