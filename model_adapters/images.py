@@ -30,7 +30,9 @@ __all__ = [
     "Pixels",
     "bilinear_crop",
     "collage",
+    "crop_middle",
     "fit_and_pad",
+    "fitted_edges",
     "grid",
     "nearest",
     "pad_and_resize",
@@ -39,6 +41,7 @@ __all__ = [
     "prepare_frames",
     "resize_and_crop",
     "squash_twice",
+    "stacked",
     "tile",
 ]
 
@@ -77,7 +80,7 @@ def prepare(
     full = size or (picture.shape[1], picture.shape[0])
     layout = plan.layout(several=several)
     if plan.image.resize in PLAIN:
-        return _stacked([plain_crop(picture, plan.image.size, plan.image.resize)])
+        return stacked([plain_crop(picture, plan.image.size, plan.image.resize)])
     if isinstance(layout, AnyresLayout):
         squares = tile(picture, layout, full, resample)
     elif plan.aspect(several=several) == "pad":
@@ -90,7 +93,7 @@ def prepare(
         squares = [fit_and_pad(picture, plan.image, full, resample)]
     else:
         squares = [resize_and_crop(picture, plan.image, full, resample)]
-    return _stacked(squares)
+    return stacked(squares)
 
 
 def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
@@ -103,13 +106,13 @@ def prepare_frames(frames: Sequence[Image.Image], plan: Plan) -> Pixels:
         frames = [frames[i] for i in SAMPLERS["uniform"](len(frames), video.frames, 1.0)]
     way = "" if video is None else video.size
     if image.resize in PLAIN:
-        return _stacked([plain_crop(np.asarray(frame), size, image.resize) for frame in frames])
+        return stacked([plain_crop(np.asarray(frame), size, image.resize) for frame in frames])
     if way in ("bilinear_crop", "nearest"):
         seen = bilinear_crop if way == "bilinear_crop" else nearest
-        return _stacked([np.asarray(seen(frame, size)) for frame in frames])
+        return stacked([np.asarray(seen(frame, size)) for frame in frames])
     if way == "squash":
-        return _stacked([bicubic(np.asarray(frame), (size, size)) for frame in frames])
-    return _stacked([resize_and_crop(np.asarray(frame), image, frame.size) for frame in frames])
+        return stacked([bicubic(np.asarray(frame), (size, size)) for frame in frames])
+    return stacked([resize_and_crop(np.asarray(frame), image, frame.size) for frame in frames])
 
 
 def nearest(frame: Image.Image, size: int) -> Image.Image:
@@ -163,14 +166,14 @@ def collage(frames: Sequence[Image.Image]) -> Image.Image:
     return whole.resize(smaller, Image.Resampling.BILINEAR)
 
 
-def _stacked(squares: Sequence[Pixels]) -> Pixels:
-    """Squares `[edge, edge, 3]` as one array, channels first."""
+def stacked(squares: Sequence[Pixels]) -> Pixels:
+    """Squares `[edge, edge, 3]` as one array `[squares, 3, edge, edge]`."""
     rows, columns = squares[0].shape[:2]
-    stacked: Pixels = np.empty((len(squares), 3, rows, columns), squares[0].dtype)
-    for place, square in zip(stacked, squares, strict=True):
+    made: Pixels = np.empty((len(squares), 3, rows, columns), squares[0].dtype)
+    for place, square in zip(made, squares, strict=True):
         for channel in range(3):
             place[channel] = square[..., channel]
-    return stacked
+    return made
 
 
 def _filled(size: Size, colour: Sequence[int]) -> Picture:
@@ -339,14 +342,22 @@ def resize_and_crop(
     picture: Picture, plan: ImagePlan, full: Size, resample: Resample = bicubic
 ) -> Picture:
     """To the tower's square: both edges resized, or the shorter one and a centre crop."""
-    size = plan.size
     if plan.resize == "squash":
-        return resample(picture, (size, size))
-    width, height = full
+        return resample(picture, (plan.size, plan.size))
+    return crop_middle(picture, plan.size, full, resample)
+
+
+def fitted_edges(size: Size, shorter: int) -> Size:
+    """A size (width, height) in proportion whose shorter edge is `shorter`."""
+    width, height = size
     if width <= height:
-        target = (size, int(size * height / width))
-    else:
-        target = (int(size * width / height), size)
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter
+
+
+def crop_middle(picture: Picture, size: int, full: Size, resample: Resample = bicubic) -> Picture:
+    """The middle square of a picture whose shorter edge is resized to `size`."""
+    target = fitted_edges(full, size)
     left, top = (target[0] - size) // 2, (target[1] - size) // 2
     if max(target) > _LONGEST * size:
         # Only what the crop keeps: the whole of a thin image could take gigabytes.

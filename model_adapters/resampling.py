@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["Picture", "Resample", "bicubic", "fast_bicubic"]
+__all__ = ["Picture", "Resample", "bicubic", "fast_bicubic", "torch_bicubic"]
 
 # RGB, `[rows, columns, 3]`.
 Picture: TypeAlias = npt.NDArray[np.uint8]
@@ -31,10 +31,17 @@ def bicubic(
 
 def fast_bicubic(picture: Picture, size: tuple[int, int]) -> Picture:
     """By torch where the picture shrinks; as `bicubic` where it grows."""
-    import torch
-
     if size[0] > picture.shape[1] or size[1] > picture.shape[0]:
         return bicubic(picture, size)
+    return torch_bicubic(picture, size)
+
+
+def torch_bicubic(picture: Picture, size: tuple[int, int]) -> Picture:
+    """As torchvision resizes 8-bit tensors, to the last bit."""
+    import torch
+
+    if size == (picture.shape[1], picture.shape[0]):
+        return picture
     # torch complains of arrays that cannot be written.
     pixels = torch.from_numpy(picture if picture.flags.writeable else picture.copy())
     scaled = torch.nn.functional.interpolate(

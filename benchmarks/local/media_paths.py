@@ -74,7 +74,7 @@ def model_paths(model: str) -> Iterator[dict[str, Path]]:
     from vllm.multimodal.media import MediaConnector
     from vllm.plugins import load_general_plugins
 
-    from sensorium.serving.engine.native_pictures import fit_for
+    from sensorium.serving.engine.native_pictures import recipe_for
 
     torch.set_num_threads(1)
     load_general_plugins()
@@ -85,10 +85,7 @@ def model_paths(model: str) -> Iterator[dict[str, Path]]:
     prompt = processor.dummy_inputs.get_dummy_text({"image": 1})
     connector = MediaConnector()
     images = getattr(processor.info.get_hf_processor(), "image_processor", None)
-    options = config.get_multimodal_config()
-    fit = fit_for(processor, options)
-    planned = options.media_io_kwargs.get("image", {}).get("recipe", "")
-    recipe = fit.recipe() if fit is not None else planned
+    recipe = recipe_for(processor, config.get_multimodal_config())
     with _engine() as hand_over, _workers(recipe, False) as fast, _workers(recipe, True) as exact:
 
         def through(load: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from vllm.multimodal.processing import (
 
 from sensorium.model_adapters.engine.config import ComposedConfig
 from sensorium.model_adapters.engine.prepared import PreparedImage
+from sensorium.model_adapters.engine.prepared_inputs import Fields, PreparedInputs
 from sensorium.model_adapters.engine.video_inputs import frames_of, spoken_times
 from sensorium.model_adapters.images import prepare, prepare_frames
 from sensorium.model_adapters.layouts import ClassLastLayout
@@ -58,7 +60,7 @@ class _Prepare:
         fields: dict[str, torch.Tensor] = {}
         if len(images):
             several = _several(kwargs)
-            pixels = [torch.tensor(self._squares(image, several)) for image in images]
+            pixels = [torch.from_numpy(self._squares(image, several)) for image in images]
             fields["pixel_values"] = pixels[0] if len(pixels) == 1 else torch.cat(pixels)
             fields["squares"] = torch.tensor([len(squares) for squares in pixels])
             fields["image_sizes"] = torch.tensor([image.size for image in images])
@@ -188,8 +190,30 @@ class DummyInputs(BaseDummyInputsBuilder[Information]):
         return {"image": images, "video": videos}
 
 
-class MediaInputs(BaseMultiModalProcessor[Information]):
+class MediaInputs(PreparedInputs, BaseMultiModalProcessor[Information]):
     """Puts the placeholders of an image or a video where its mark stands."""
+
+    @cached_property
+    def recipe(self) -> str:  # type: ignore[override]
+        """The plan."""
+        plan: Plan = self.info.plan
+        return plan.recipe()
+
+    def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
+        """As `_Prepare` and `_get_mm_fields_config` have them of images that stand alone."""
+        ends = list(accumulate(len(picture.pixels) for picture in pictures))
+        slices = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        each = MultiModalFieldConfig.batched("image")
+        alone = torch.tensor(False)
+        return {
+            "pixel_values": (
+                MultiModalFieldConfig.flat("image", slices),
+                [torch.from_numpy(picture.pixels) for picture in pictures],
+            ),
+            "squares": (each, [torch.tensor(len(picture.pixels)) for picture in pictures]),
+            "image_sizes": (each, [torch.tensor(picture.size) for picture in pictures]),
+            "several": (each, [alone] * len(pictures)),
+        }
 
     def apply(self, inputs: ProcessorInputs, timing_ctx: TimingContext) -> Any:
         """Process a request: its images know whether they are several, its videos tell times."""

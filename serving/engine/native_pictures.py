@@ -1,8 +1,9 @@
-"""Pictures of the models that vLLM has itself: resized in the media workers where that is the same.
+"""Pictures of the models that vLLM has itself: prepared in the media workers where we know how.
 
-Hugging Face's processors resize in a thread of the server, after the whole picture was decoded and
-handed over. For those that do nothing else that depends on its size, a rule says beforehand what
-they will make of it.
+Hugging Face's processors work in a thread of the server, after the whole picture was decoded and
+handed over. For models whose class is ours, the workers make the very squares (`SquareRule`). For
+other processors that do nothing but resize, a rule says beforehand what size they will make of it
+(`Fit`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from sensorium.model_adapters.engine.prepared import RECIPES
 from sensorium.serving.media.fitting import Fit
 
-__all__ = ["fit_for", "fit_of", "fit_pictures"]
+__all__ = ["fit_of", "fit_pictures", "recipe_for"]
 
 _BICUBIC = 3
 _BY_AREA = {"Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast"}
@@ -31,22 +32,29 @@ def fit_pictures(engine: Any) -> None:
     """
     processor = getattr(engine.renderer, "mm_processor", None)
     config = engine.model_config.multimodal_config
-    fit = fit_for(processor, config) if processor is not None and config is not None else None
-    if fit is not None:
-        config.media_io_kwargs.setdefault("image", {})["recipe"] = fit.recipe()
-        RECIPES.add(fit.recipe())
+    recipe = recipe_for(processor, config) if processor is not None and config is not None else ""
+    if recipe:
+        config.media_io_kwargs.setdefault("image", {})["recipe"] = recipe
+        RECIPES.add(recipe)
 
 
-def fit_for(processor: Any, config: Any) -> Fit | None:
-    """The rule for a model, by vLLM's processor of it and its multimodal configuration."""
-    # Options for the processor may change its sizes; a composed model has a recipe of its own.
-    if config.mm_processor_kwargs or "recipe" in config.media_io_kwargs.get("image", {}):
-        return None
+def recipe_for(processor: Any, config: Any) -> str:
+    """By which recipe a model's pictures are prepared; "" for those that are left as they are.
+
+    `processor` is vLLM's for the model, `config` its multimodal configuration.
+    """
+    planned: str | None = config.media_io_kwargs.get("image", {}).get("recipe")
+    # A composed model has a recipe of its own; options for the processor may change its sizes.
+    if planned is not None or config.mm_processor_kwargs:
+        return planned or ""
     try:
         made = processor.info.get_hf_processor()
     except (AttributeError, NotImplementedError, OSError, TypeError, ValueError):
-        return None  # some models have none
-    return fit_of(getattr(made, "image_processor", None))
+        return ""  # some models have none
+    if squares := getattr(processor, "recipe", ""):
+        return str(squares)
+    fit = fit_of(getattr(made, "image_processor", None))
+    return "" if fit is None else fit.recipe()
 
 
 def fit_of(image_processor: Any) -> Fit | None:

@@ -36,9 +36,19 @@ class _Half:
 
     def take(self, count: object) -> bytes:
         """A copy of so many bytes. Raises ValueError for a number that cannot be."""
+        end = self._end(count)
+        return self._memory[self._start : end]
+
+    def take_writable(self, count: object) -> bytearray:
+        """As `take`; for arrays, of which torch wants that they can be written."""
+        end = self._end(count)
+        with memoryview(self._memory) as view:
+            return bytearray(view[self._start : end])
+
+    def _end(self, count: object) -> int:
         if not isinstance(count, int) or not 0 <= count <= LARGEST:
             raise ValueError(f"{count} bytes of a buffer of {LARGEST}")
-        return self._memory[self._start : self._start + count]
+        return self._start + count
 
 
 class SharedBuffer:

@@ -85,10 +85,10 @@ def receive(connection: Connection) -> dict[str, Any]:
 
 def receive_content(
     connection: Connection, buffer: SharedBuffer, header: dict[str, Any]
-) -> bytes | mmap.mmap:
+) -> bytearray | mmap.mmap:
     """What was decoded. Raises OSError, ValueError or RuntimeError for what is none."""
     if not header.get("shared"):
-        return buffer.answers.take(header.get("buffered"))
+        return buffer.answers.take_writable(header.get("buffered"))
     descriptor = recv_handle(connection)
     try:
         if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS != _SEALS:

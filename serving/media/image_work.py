@@ -22,6 +22,7 @@ from PIL import Image, ImageCms
 from sensorium.model_adapters import images
 from sensorium.model_adapters.plan import Plan
 from sensorium.model_adapters.resampling import bicubic, fast_bicubic
+from sensorium.model_adapters.square_rule import SquareRule, read_squares
 from sensorium.serving.media.fitting import Fit, read_fit
 from sensorium.serving.media.jpeg import decode_jpeg
 from sensorium.serving.media.work import MediaRefusedError
@@ -57,11 +58,11 @@ _GAP = 1.5
 def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
     """Decode `content`.
 
-    `header` holds `max_pixels`, `exact`, and `recipe`: the plan of a composed model as JSON, whose
-    answer is `[squares, 3, size, size]` (`shape` and `dtype`, uint8 or float32, in its header).
-    Without one, or with a `Fit` in its place, `mode` and `background` are as vLLM's loader takes
-    them and the answer is the pixels of one image (`mode`, and `drawn`, how large it is). `size` is
-    always the upright file's. Raises MediaRefusedError.
+    `header` holds `max_pixels`, `exact`, and `recipe`: the plan of a composed model as JSON, or a
+    `SquareRule`, whose answer is `[squares, 3, size, size]` (`shape` and `dtype`, uint8 or float32,
+    in its header). Without one, or with a `Fit` in its place, the answer is the pixels of one image
+    (`mode`, and `drawn`, how large it is). `mode` and `background` are as vLLM's loader takes them;
+    a plan does without. `size` is always the upright file's. Raises MediaRefusedError.
     """
     began = time.perf_counter()
     rule = _rule(header["recipe"]) if header.get("recipe") else None
@@ -86,9 +87,8 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
         image.load()
         image = image.transpose(turn) if turn is not None else image
     decoded = time.perf_counter()
-    if isinstance(rule, Plan):
-        given = in_mode(image, None, ()) if picture is None else picture
-        pixels = images.prepare(given, rule, size, bicubic if exact else fast_bicubic)
+    if isinstance(rule, Plan | SquareRule):
+        pixels = _squares(rule, picture, image, header, size)
         answer = {"shape": pixels.shape, "dtype": pixels.dtype.name}
     else:
         pixels, answer = _drawn(picture, image, header, wanted)
@@ -97,11 +97,31 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
     return {**answer, "size": size, "milliseconds": milliseconds}, pixels
 
 
-def _wanted(rule: Plan | Fit | None, size: tuple[int, int]) -> tuple[int, int] | None:
+def _wanted(rule: Plan | Fit | SquareRule | None, size: tuple[int, int]) -> tuple[int, int] | None:
     """In what size a picture of `size` is seen; None where it is left as it is."""
     if isinstance(rule, Plan):
         return images.picture_size(rule, size)
+    if isinstance(rule, SquareRule):
+        return rule.seen(size)
     return rule.target(size) if rule is not None else None
+
+
+def _squares(
+    rule: Plan | SquareRule,
+    picture: npt.NDArray[np.uint8] | None,
+    image: Image.Image,
+    header: dict[str, Any],
+    size: tuple[int, int],
+) -> images.Pixels:
+    """What a tower sees, `[squares, 3, size, size]`; `size` is the upright file's."""
+    if isinstance(rule, Plan):
+        given = in_mode(image, None, ()) if picture is None else picture
+        return images.prepare(given, rule, size, bicubic if header["exact"] else fast_bicubic)
+    mode = header.get("mode")
+    if picture is None or mode not in (None, "RGB"):
+        whole = image if picture is None else Image.fromarray(picture)
+        picture = np.array(in_mode(whole, mode, tuple(header["background"])).convert("RGB"))
+    return rule.prepare(picture, size)
 
 
 def _drawn(
@@ -124,8 +144,8 @@ def _drawn(
 
 
 @functools.lru_cache(maxsize=64)
-def _rule(recipe: str) -> Plan | Fit:
-    return read_fit(recipe) or Plan.from_dict(json.loads(recipe))
+def _rule(recipe: str) -> Plan | Fit | SquareRule:
+    return read_fit(recipe) or read_squares(recipe) or Plan.from_dict(json.loads(recipe))
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

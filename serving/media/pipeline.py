@@ -309,9 +309,7 @@ class MediaPipeline:
 
         answer = await self._work("video", header, content, choose)
         shape = answer.header["shape"]
-        # torch complains of arrays that cannot be written.
-        raw = answer.content if answer.header["shared"] else bytearray(answer.content)
-        pixels = np.frombuffer(raw, dtype=np.uint8).reshape(shape)
+        pixels = np.frombuffer(answer.content, dtype=np.uint8).reshape(shape)
         self.measures.worked("video", answer, len(content), math.prod(shape[:3]))
         return PreparedVideo(
             digest, pixels, list(answer.header["valid"]), _source(answer.header["source"])

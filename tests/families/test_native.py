@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,9 @@ from sensorium.kernels.fold import unfold_to_squares
 from sensorium.kernels.fp8 import FOLDER_VARIABLE, OPERATION, Fp8Linear, largest_error
 from sensorium.kernels.selection import KernelUnavailableError
 from sensorium.model_adapters.demo import SAMPLES
+from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.runner_buffer import TARGET
+from sensorium.model_adapters.square_rule import read_squares
 from tests.families.native_checkpoints import NATIVE
 from tests.families.native_deepseek import build_small_tower
 from tests.families.served import Answer, Served
@@ -217,6 +220,34 @@ def test_answers_are_those_of_vllm(
         for step, reference in zip(one.top, other.top, strict=True):
             for token, value in reference.items():
                 assert step[token] == pytest.approx(value, abs=CLOSE)
+
+
+SQUARES = ("llava", "llava_next", "paligemma")
+
+
+def with_squares(served: Served, prompt: dict[str, Any]) -> dict[str, Any]:
+    """The prompt with its pictures as media workers prepare them."""
+    from vllm.multimodal.media.base import MediaWithBytes
+
+    recipe = served.llm.llm_engine.renderer.mm_processor.recipe
+    squares = []
+    for picture in prompt["multi_modal_data"]["image"]:
+        rule = read_squares(recipe)
+        assert rule is not None
+        pixels = rule.prepare(np.array(picture), picture.size)
+        image = PreparedImage(picture.size, pixels, recipe)
+        squares.append(MediaWithBytes(image, picture.tobytes()))
+    return {**prompt, "multi_modal_data": {"image": squares}}
+
+
+def test_squares_from_a_worker_give_the_same_answer(served: Served, family: str) -> None:
+    if family not in SQUARES:
+        pytest.skip("its pictures are left to vLLM")
+    forget(served)
+    prompt = prompts(served, family)[family != "paligemma"]  # two pictures where it takes two
+    whole = served.generate(prompt, tokens=8)
+    forget(served)
+    assert served.generate(with_squares(served, prompt), tokens=8) == whole
 
 
 def test_features_are_those_of_vllm(served: Served, family: str) -> None:

@@ -9,6 +9,7 @@ from vllm.config import VllmConfig
 
 from sensorium.model_adapters.engine.embedding import merge, prepare
 from sensorium.model_adapters.engine.fp8_projection import Fp8Projection, fp8_projection
+from sensorium.model_adapters.engine.native.squares import normalise
 from sensorium.model_adapters.engine.runner_buffer import follow_runners
 
 __all__ = ["MergedInput", "rows_of"]
@@ -25,6 +26,7 @@ class MergedInput:
         self.fp8 = fp8_projection(vllm_config)
         if self.fp8 is not None:
             self.fp8.hold(self)
+        self.pixel_type = vllm_config.model_config.dtype
 
     def connectors(self) -> tuple[str, ...]:
         """Paths of the modules between the tower and the language model."""
@@ -35,7 +37,7 @@ class MergedInput:
         """Projected features of each medium; how they are projected is decided before the first."""
         if self.fp8 is not None:
             self.fp8.decide(self)
-        return super().embed_multimodal(**inputs)  # type: ignore[misc]
+        return super().embed_multimodal(**normalise(inputs, self.pixel_type))  # type: ignore[misc]
 
     def embed_input_ids(
         self,

@@ -6,16 +6,28 @@ costs it the fused bias, and projects tiles whose padding it throws away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from vllm.model_executor.models.clip import CLIPVisionModel
-from vllm.model_executor.models.llava import LlavaForConditionalGeneration
+from vllm.model_executor.models.llava import (
+    LlavaDummyInputsBuilder,
+    LlavaForConditionalGeneration,
+    LlavaMultiModalProcessor,
+    LlavaProcessingInfo,
+    _build_llava_or_pixtral_hf_info,
+    _build_llava_or_pixtral_hf_processor,
+)
 from vllm.model_executor.models.llava_next import (
     LlavaNextForConditionalGeneration,
+    LlavaNextMultiModalProcessor,
+    LlavaNextProcessingInfo,
     get_anyres_image_grid_shape,
     unpad_image,
 )
+from vllm.multimodal import MULTIMODAL_REGISTRY
+from vllm.multimodal.inputs import MultiModalFieldConfig
 
 from sensorium.kernels.fp8 import gather_for, rows_for
 from sensorium.kernels.pack_project import (
@@ -26,6 +38,9 @@ from sensorium.kernels.pack_project import (
 )
 from sensorium.kernels.plans import all_rows
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+from sensorium.model_adapters.engine.native.squares import SquareInputs
+from sensorium.model_adapters.engine.prepared import PreparedImage
+from sensorium.model_adapters.engine.prepared_inputs import Fields
 
 __all__ = ["Llava", "LlavaNext"]
 
@@ -36,6 +51,30 @@ def _skipped(model: Any) -> int:
     return int(drops and isinstance(model.vision_tower, CLIPVisionModel))
 
 
+class _LlavaInputs(SquareInputs, LlavaMultiModalProcessor):
+    """A square each."""
+
+
+class _LlavaNextInputs(SquareInputs, LlavaNextMultiModalProcessor[LlavaNextProcessingInfo]):
+    """The whole and its tiles, and how large the picture was."""
+
+    tiled = True
+
+    def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
+        sizes = [torch.tensor((picture.height, picture.width)) for picture in pictures]
+        kept = MultiModalFieldConfig.batched("image", keep_on_cpu=True)
+        return {**super().prepared_fields(pictures), "image_sizes": (kept, sizes)}
+
+
+def _llava_inputs(info: Any, dummy_inputs: Any) -> Any:
+    if isinstance(info, LlavaProcessingInfo):
+        return _LlavaInputs(info, dummy_inputs)
+    return _build_llava_or_pixtral_hf_processor(info, dummy_inputs)
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    _llava_inputs, info=_build_llava_or_pixtral_hf_info, dummy_inputs=LlavaDummyInputsBuilder
+)
 class Llava(MergedInput, LlavaForConditionalGeneration):
     """LLaVA-1.5 and its like."""
 
@@ -53,6 +92,9 @@ class Llava(MergedInput, LlavaForConditionalGeneration):
         return projected.view(images, rows - 1, -1)
 
 
+@MULTIMODAL_REGISTRY.register_processor(
+    _LlavaNextInputs, info=LlavaNextProcessingInfo, dummy_inputs=LlavaDummyInputsBuilder
+)
 class LlavaNext(MergedInput, LlavaNextForConditionalGeneration):
     """LLaVA-1.6."""
 

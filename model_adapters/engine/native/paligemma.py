@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from vllm.model_executor.models.paligemma import PaliGemmaForConditionalGeneration
+from vllm.model_executor.models.paligemma import (
+    PaliGemmaDummyInputsBuilder,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaMultiModalProcessor,
+    PaliGemmaProcessingInfo,
+)
+from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.model_adapters.engine.native.base import MergedInput
+from sensorium.model_adapters.engine.native.squares import SquareInputs
 
 __all__ = ["PaliGemma"]
 
 
+class _PaliGemmaInputs(SquareInputs, PaliGemmaMultiModalProcessor):
+    """A square each."""
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    _PaliGemmaInputs, info=PaliGemmaProcessingInfo, dummy_inputs=PaliGemmaDummyInputsBuilder
+)
 class PaliGemma(MergedInput, PaliGemmaForConditionalGeneration):
     """PaliGemma and PaliGemma 2.
 

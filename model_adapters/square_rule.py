@@ -1,0 +1,74 @@
+"""The squares that Hugging Face's image processors make of a picture, made without them.
+
+For processors that resize, crop or tile 8-bit pixels by torch's bicubic filter and then only scale
+and normalise them. Facts: huggingface/transformers, image_processing_backends.py,
+models/clip/image_processing_clip.py and models/llava_next/image_processing_llava_next.py. Sizes are
+(width, height).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from sensorium.model_adapters.images import Pixels, crop_middle, fitted_edges, stacked, tile
+from sensorium.model_adapters.layouts import AnyresLayout
+from sensorium.model_adapters.resampling import Picture, torch_bicubic
+
+__all__ = ["SquareRule", "read_squares"]
+
+Size = tuple[int, int]
+_KEY = "squares"
+
+
+@dataclass(frozen=True)
+class SquareRule:
+    """How a processor makes squares of `edge` pixels.
+
+    `crop`: the shorter side resized, the middle cut out (CLIP); `stretch`: resized whatever the
+    shape (SigLIP); `tiles`: the whole stretched, and the tiles of the best canvas of `pinpoints`
+    (LLaVA-NeXT).
+    """
+
+    way: str
+    edge: int
+    pinpoints: tuple[Size, ...] = ()
+
+    def recipe(self) -> str:
+        """The rule as text, by which a request names it."""
+        return json.dumps({_KEY: asdict(self)}, sort_keys=True)
+
+    @cached_property
+    def _tiles(self) -> AnyresLayout:
+        return AnyresLayout(self.edge, 1, self.pinpoints)
+
+    def seen(self, size: Size) -> Size:
+        """In what size a picture of `size` is seen at most."""
+        if self.way == "crop":
+            return fitted_edges(size, self.edge)
+        if self.way == "stretch":
+            return self.edge, self.edge
+        width, height = self._tiles.fitted(*size)
+        return max(width, self.edge), max(height, self.edge)
+
+    def prepare(self, picture: Picture, size: Size) -> Pixels:
+        """8-bit squares `[squares, 3, edge, edge]`; `size` is the file's, before any reduction.
+
+        The processor's own, but for the crop of a picture of more than 1 to 32, which is made of
+        what it shows alone: the whole could take gigabytes.
+        """
+        if self.way == "tiles":
+            return stacked(tile(picture, self._tiles, size, torch_bicubic))
+        if self.way == "crop":
+            return stacked([crop_middle(picture, self.edge, size, torch_bicubic)])
+        return stacked([torch_bicubic(picture, (self.edge, self.edge))])
+
+
+def read_squares(recipe: str) -> SquareRule | None:
+    """The rule in a recipe, where it holds one."""
+    found = json.loads(recipe).get(_KEY)
+    if not found:
+        return None
+    pinpoints = tuple((width, height) for width, height in found["pinpoints"])
+    return SquareRule(found["way"], found["edge"], pinpoints)
