@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensorium.serving.speech.features import FRAMES_PER_SECOND, WINDOW_FRAMES, Samples
+from sensorium.serving.speech.features import FRAMES_PER_SECOND, WINDOW_FRAMES, Samples, frames_of
 from sensorium.serving.speech.loudness import decibels, quiet_below
 from sensorium.serving.speech.segments import Segment, TimedWord
 from sensorium.serving.speech.vocabulary import Vocabulary, Word
@@ -41,8 +41,9 @@ class Piece:
     overlap: bool = False
 
 
-def plan(samples: Samples, frames: int) -> list[Piece]:
-    """Cut a recording of `frames` frames into pieces of at most 30 s."""
+def plan(samples: Samples) -> list[Piece]:
+    """Cut a recording into pieces of at most 30 s."""
+    frames = frames_of(samples)
     pieces: list[Piece] = []
     first, overlap = 0, False
     while frames - first > WINDOW_FRAMES:
@@ -65,13 +66,14 @@ def _piece(samples: Samples, first: int, end: int, overlap: bool) -> Piece:
 
 
 def _pause(samples: Samples, first: int, end: int) -> int | None:
-    """The middle of the quietest 0.3 s in the last third of a window, if it is quiet enough."""
+    """The middle of the last pause in the last third of a window, if there is one."""
     level = decibels(samples, first, end)
     means = np.convolve(level, np.ones(_PAUSE) / _PAUSE, "valid")[_EARLIEST:]
-    at = int(means.argmin())
-    if means[at] > quiet_below(level):
+    quiet = np.flatnonzero(means <= quiet_below(level))
+    if not len(quiet):
         return None
-    return first + _EARLIEST + at + _PAUSE // 2
+    last = np.split(quiet, np.flatnonzero(np.diff(quiet) > 1) + 1)[-1]
+    return first + _EARLIEST + int(last[len(last) // 2]) + _PAUSE // 2
 
 
 def join(

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from sensorium.serving.speech.features import HOP, Samples
 
-__all__ = ["decibels", "quiet_below", "steady"]
+__all__ = ["LEAST_CHANGE", "decibels", "quiet_below", "steady"]
 
 # Speech rises and falls by 20 dB and more; even noise ten times as strong leaves more than this.
-_LEAST_CHANGE = 3.0
+LEAST_CHANGE = 3.0
 _BLOCK = 10  # frames, 0.1 s: longer than a period of any hum
 _FEWEST = 5
 _QUIETER = 25.0  # decibels below loud speech
@@ -45,4 +45,4 @@ def steady(samples: Samples, first: int, end: int) -> bool:
     if len(levels) < _FEWEST:
         return not samples[first * HOP : end * HOP].any()
     quiet, loud = np.percentile(levels, (2, 98))
-    return bool(loud - quiet < _LEAST_CHANGE)
+    return bool(loud - quiet < LEAST_CHANGE)

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from sensorium.serving.speech.chunks import Piece, join, plan
-from sensorium.serving.speech.features import FRAMES_PER_SECOND, LogMel
+from sensorium.serving.speech.features import FRAMES_PER_SECOND, LogMel, Samples, frames_of
+from sensorium.serving.speech.pauses import shorten
 from sensorium.serving.speech.recording import Recording
 from sensorium.serving.speech.segments import Segment
 from sensorium.serving.speech.sequential import Wanted, Writer
@@ -36,15 +37,22 @@ class Transcriber:
         `sequential` goes window after window, as the authors do; else pieces are written down side
         by side.
         """
-        sound = await asyncio.to_thread(LogMel, recording.samples, self.whisper.mel_bins)
-        writer = Writer(self.engine, self.whisper, sound)
         if sequential:
-            async for segments in writer.write(wanted, 0, sound.frames):
+            writer = await self._writer(recording.samples)
+            async for segments in writer.write(wanted, 0, frames_of(recording.samples)):
                 yield segments
             return
-        pieces = await asyncio.to_thread(plan, recording.samples, sound.frames)
+        samples = await asyncio.to_thread(shorten, recording.samples)
+        writer = await self._writer(samples)
+        pieces = await asyncio.to_thread(plan, samples)
         async for segments in self._side_by_side(writer, wanted, pieces):
+            for segment in segments:
+                samples.put_back(segment)
             yield segments
+
+    async def _writer(self, samples: Samples) -> Writer:
+        sound = await asyncio.to_thread(LogMel, samples, self.whisper.mel_bins)
+        return Writer(self.engine, self.whisper, sound)
 
     async def _side_by_side(
         self, writer: Writer, wanted: Wanted, pieces: list[Piece]
