@@ -150,10 +150,10 @@ def _read(path: Path, said: tuple[str, ...]) -> Sound:
     return Sound(path.read_bytes(), said, float(soundfile.info(path).duration))
 
 
-def _server(loads: _Loads, kind: str, model: str, folder: Path) -> None:
+def _server(loads: _Loads, kind: str, model: str, folder: Path, threads: int) -> None:
     ways = _OUR_WAYS if kind == "sensorium" else _STOCK_WAYS
     first = next(iter(ways))
-    recogniser = Served(kind, model, folder, ways)
+    recogniser = Served(kind, model, folder, ways, threads)
     try:
         loads.warm(recogniser, first)
         for at_once in (1, _AT_ONCE):
@@ -164,16 +164,16 @@ def _server(loads: _Loads, kind: str, model: str, folder: Path) -> None:
         recogniser.stop()
 
 
-def _library(loads: _Loads, model: str, folder: Path) -> None:
-    name, cores = "faster-whisper", len(os.sched_getaffinity(0))
+def _library(loads: _Loads, model: str, folder: Path, threads: int) -> None:
+    name = "faster-whisper"
     converted = write_ctranslate2(Path(model_source(model)), folder / "ctranslate2")
-    alone = FasterWhisper(converted, 1, cores)
+    alone = FasterWhisper(converted, 1, threads)
     loads.warm(alone, "sequential")
     loads.short(alone, name, "sequential", 1)
     for way in ("sequential", "batched"):
         loads.long(alone, name, way)
     alone.stop()
-    together = FasterWhisper(converted, cores, cores)
+    together = FasterWhisper(converted, threads, threads)
     loads.warm(together, "sequential")
     loads.short(together, name, "sequential", _AT_ONCE)
     together.stop()
@@ -182,17 +182,17 @@ def _library(loads: _Loads, model: str, folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sides that were asked for; 1 where one cannot be."""
     args = _parser().parse_args(arguments)
-    if args.minutes <= 0 or args.requests < 1:
-        _parser().error("--minutes and --requests must be above 0")
+    if args.minutes <= 0 or args.requests < 1 or args.threads < 1:
+        _parser().error("--minutes, --requests and --threads must be above 0")
     busy = load_average()
     try:
         loads = _Loads(args.minutes, args.requests, _tell)
         with tempfile.TemporaryDirectory(prefix="sensorium-speech-") as folder:
             for side in args.sides:
                 if side == "faster-whisper":
-                    _library(loads, args.model, Path(folder))
+                    _library(loads, args.model, Path(folder), args.threads)
                 else:
-                    _server(loads, side, args.model, Path(folder))
+                    _server(loads, side, args.model, Path(folder), args.threads)
     except (UserError, EngineStartError) as error:
         print(f"sensorium.benchmarks.speech: {error}", file=sys.stderr)
         return 1
@@ -202,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "kind": "speech",
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": args.model,
+            "threads": args.threads,
             "machine": describe_machine(),
             "load_average_before": busy,
             "versions": versions(),
@@ -225,5 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sides", nargs="+", default=sides, choices=sides, help="which recognisers, in order")
     add("--minutes", type=float, default=10.0, metavar="N", help="the long recording (10)")
     add("--requests", type=int, default=10, metavar="N", help="sentences one at a time (10)")
+    cores = len(os.sched_getaffinity(0))
+    add("--threads", type=int, default=cores, metavar="N", help=f"for arithmetic (all: {cores})")
     add("--json", type=Path, metavar="FILE", help="write the figures, the machine and versions")
     return parser

@@ -39,15 +39,22 @@ class Recogniser(Protocol):
 class Served:
     """A server of `sensorium` or stock `vllm`, started for this, asked over HTTP.
 
-    `ways` gives each way its form fields, beside the language and a temperature of 0.
+    `ways` gives each way its form fields, beside the language and a temperature of 0. `threads` are
+    its engine's.
     """
 
     def __init__(
-        self, kind: str, model: str, folder: Path, ways: Mapping[str, Mapping[str, str]]
+        self,
+        kind: str,
+        model: str,
+        folder: Path,
+        ways: Mapping[str, Mapping[str, str]],
+        threads: int,
     ) -> None:
         arguments = [*equal_arguments(frontend=False), "--dtype", "float32"]
         side = make_side(kind, model, arguments)
-        side = replace(side, environment={**side.environment, **_LONG_FILES})
+        settings = {**_LONG_FILES, "OMP_NUM_THREADS": str(threads)}
+        side = replace(side, environment={**side.environment, **settings})
         self._server: RunningServer = start(side, folder)
         self._ways = ways
         self._client = httpx.Client(base_url=self._server.url, timeout=3600, trust_env=False)
@@ -76,11 +83,11 @@ class Served:
 class FasterWhisper:
     """faster-whisper in this process, greedy as the servers are (its own default is a beam of 5).
 
-    `at_once` recordings are transcribed side by side, the cores shared among them. Its ways are
+    `at_once` recordings are transcribed side by side, `threads` shared among them. Its ways are
     `sequential`, `batched` (cut at pauses by its voice detector) and, for short files, the first.
     """
 
-    def __init__(self, folder: Path, at_once: int, cores: int) -> None:
+    def __init__(self, folder: Path, at_once: int, threads: int) -> None:
         try:
             from faster_whisper import BatchedInferencePipeline, WhisperModel
         except ModuleNotFoundError:
@@ -92,7 +99,7 @@ class FasterWhisper:
             device="cpu",
             compute_type="float32",
             num_workers=at_once,
-            cpu_threads=max(1, cores // at_once),
+            cpu_threads=max(1, threads // at_once),
         )
         self._batched = BatchedInferencePipeline(self._model)
 

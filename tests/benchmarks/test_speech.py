@@ -83,7 +83,7 @@ def test_a_load_is_counted() -> None:
     assert found.row()[:5] == ("ours auto", "two", "50.00 %", "1 of 3", "0.2000")
 
 
-@pytest.mark.parametrize("option", ["--minutes", "--requests"])
+@pytest.mark.parametrize("option", ["--minutes", "--requests", "--threads"])
 def test_nothing_cannot_be_measured(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([option, "0"])
