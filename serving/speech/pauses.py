@@ -55,21 +55,20 @@ class Shortened:
 
     def put_back(self, segment: Segment) -> None:
         """Give a segment the times of the whole recording, in place."""
-        segment.start, segment.end = self._begin(segment.start), self._end(segment.end)
-        segment.seek = round(self._begin(segment.seek / FRAMES_PER_SECOND) * FRAMES_PER_SECOND)
-        segment.words = [
-            replace(word, start=self._begin(word.start), end=self._end(word.end))
-            for word in segment.words
-        ]
+        segment.seek = round(self._moved(segment.seek / FRAMES_PER_SECOND) * FRAMES_PER_SECOND)
+        segment.start, segment.end = self._both(segment.start, segment.end)
+        for at, word in enumerate(segment.words):
+            start, end = self._both(word.start, word.end)
+            segment.words[at] = replace(word, start=start, end=end)
 
-    def _begin(self, seconds: float) -> float:
-        span = bisect_right(self._places, seconds * FRAMES_PER_SECOND) - 1
-        return self._moved(seconds, span)
+    def _both(self, start: float, end: float) -> tuple[float, float]:
+        begun = self._moved(start)
+        return begun, max(begun, self._moved(end, closing=True))
 
-    def _end(self, seconds: float) -> float:
-        return self._moved(seconds, bisect_left(self._places, seconds * FRAMES_PER_SECOND) - 1)
-
-    def _moved(self, seconds: float, span: int) -> float:
+    def _moved(self, seconds: float, closing: bool = False) -> float:
+        """Where a pause was left out, what ends there ends before it, and what begins after it."""
+        bisect = bisect_left if closing else bisect_right
+        span = bisect(self._places, seconds * FRAMES_PER_SECOND) - 1
         span = min(max(span, 0), len(self._starts) - 1)
         return seconds + (self._starts[span] - self._places[span]) / FRAMES_PER_SECOND
 
