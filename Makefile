@@ -34,6 +34,7 @@ help:
 	@echo "make compiled     every model family with its language model compiled by Inductor (half an hour)"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
 	@echo "make measure-kernels  on a GPU: test, tune, pin and time the kernels, also in a server"
+	@echo "                  DRY=folder  a rehearsal on a CPU"
 	@echo "make fuzz         twenty thousand spoilt media files through the media path (two minutes)"
 	@echo "make speech       Whisper base beside openai-whisper and faster-whisper, on up to an hour (half an hour)"
 	@echo "make install      install (again) into $(VENV), with the tools for development"
@@ -65,14 +66,24 @@ compiled: $(INSTALLED)-dev
 conformance: $(INSTALLED)-conformance
 	$(TEST_ENV) $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)
 
-# Everything about kernels that needs a GPU; docs/kernels.md says what it writes.
+# Everything about kernels that needs a GPU; docs/kernels.md says what it writes. DRY=folder goes
+# through all of it on a CPU at tiny sizes, and writes there.
+ifdef DRY
+NATIVE := SENSORIUM_PROJECTION_KERNELS=reference $(PYTEST) tests/families/test_native.py -k qwen2_vl
+OPERATORS := --device cpu --tiny --no-compile --out $(DRY)/kernels.json
+SERVERS := --tiny --rounds 1 --requests 1 --concurrency 1 --out $(DRY)/kernels-servers.json
+else
+NATIVE := SENSORIUM_PROJECTION_KERNELS=triton $(PYTEST) tests/families/test_native.py
+OPERATORS := --device cuda --pin kernels/configs --page docs/kernels.md \
+	--out benchmarks/results/kernels.json
+SERVERS := --out benchmarks/results/kernels-servers.json
+endif
+
 measure-kernels: $(INSTALLED)-dev
 	$(PYTEST) tests/gpu/test_kernels.py $(PYTEST_ARGS)
-	SENSORIUM_PROJECTION_KERNELS=triton $(PYTEST) tests/families/test_native.py $(PYTEST_ARGS)
-	$(TEST_ENV) $(VENV)/bin/python -m sensorium.benchmarks.kernels --device cuda \
-		--pin kernels/configs --out benchmarks/results/kernels.json
-	$(TEST_ENV) $(VENV)/bin/python -P -m sensorium.benchmarks.kernels.servers \
-		--out benchmarks/results/kernels-servers.json
+	$(NATIVE) $(PYTEST_ARGS)
+	$(TEST_ENV) $(VENV)/bin/python -m sensorium.benchmarks.kernels $(OPERATORS)
+	$(TEST_ENV) $(VENV)/bin/python -P -m sensorium.benchmarks.kernels.servers $(SERVERS)
 
 speech: $(INSTALLED)-speech
 	@sh scripts/test-packages.sh
