@@ -181,7 +181,7 @@ AUDIO_MODELS = (
             "the marks that end a sound and a picture are embedded by the authors' embedders, "
             "which in stock vLLM they are not"
         ),
-        needs="timm (`pip install timm`), of which its vision tower is made",
+        needs="timm (the extra `timm`), of which its vision tower is made",
         proof=_PROOF,
         sources=(
             "huggingface/transformers, models/gemma3n/modeling_gemma3n.py",

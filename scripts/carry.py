@@ -16,6 +16,7 @@ import base64
 import csv
 import hashlib
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -100,7 +101,13 @@ def _download(names: Sequence[str], python: str, wheels: Path) -> None:
         command += ["--platform", name]
     subprocess.run([*command, *names], check=True)
     own = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*own, "--wheel-dir", str(wheels), str(ROOT)], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # Else setuptools leaves copies of all files in the checkout.
+        settings = Path(folder) / "build.cfg"
+        settings.write_text(f"[build]\nbuild_base={folder}\n[egg_info]\negg_base={folder}\n")
+        environment = {**os.environ, "DIST_EXTRA_CONFIG": str(settings)}
+        command = [*own, "--wheel-dir", str(wheels), str(ROOT)]
+        subprocess.run(command, check=True, env=environment)
 
 
 def _thin_out(wheels: Path, capability: str) -> None:

@@ -14,6 +14,7 @@ from sensorium.model_adapters.catalogue import KNOWN, KnownModel
 from sensorium.serving.doctor.check import Check, Report, Status
 from sensorium.serving.doctor.machine import Machine, Memory, look
 from sensorium.serving.mend.probe import COMPANIONS, Finding, probe
+from sensorium.serving.needed_packages import NEEDED, NeededPackage, is_absent
 
 __all__ = ["ENGINES", "examine", "install_command", "judge"]
 
@@ -33,18 +34,27 @@ Findings = Mapping[str, Finding]
 def examine() -> Report:
     """Look at this installation and this machine; takes about 8 s where vLLM is installed."""
     engines = tuple(name for name in ENGINES if _is_installed(name))
-    return judge(engines, look(), probe(LIBRARIES), tuple(KNOWN.values()))
+    absent = tuple(package for package in NEEDED if is_absent(package))
+    return judge(engines, look(), probe(LIBRARIES), tuple(KNOWN.values()), absent)
 
 
 def judge(
-    engines: Sequence[str], machine: Machine, found: Findings, models: Sequence[KnownModel]
+    engines: Sequence[str],
+    machine: Machine,
+    found: Findings,
+    models: Sequence[KnownModel],
+    absent: Sequence[NeededPackage] = (),
 ) -> Report:
-    """The report on an installation with the vLLM builds `engines` and the libraries `found`."""
+    """The report on an installation with the vLLM builds `engines` and the libraries `found`.
+
+    `absent` are packages of single models.
+    """
     checks = [
         judge_engine(engines, machine, found),
         judge_device(engines, machine),
         *judge_companions(found),
         *judge_media(found),
+        *judge_needed(absent),
         *judge_memory(engines, machine.memory),
         *(judge_model(model) for model in models),
     ]
@@ -145,6 +155,19 @@ def judge_media(found: Findings) -> list[Check]:
         text = f"{', '.join(kinds)}{missing}, by {shown} {library.version}"
         checks.append(Check(medium, Status.OK, text))
     return checks
+
+
+def judge_needed(absent: Sequence[NeededPackage]) -> list[Check]:
+    """Packages without which single models cannot be served."""
+    return [
+        Check(
+            package.name,
+            Status.NOTE,
+            f"not installed; {package.models} cannot be served without it: {package.why}",
+            f"{sys.executable} -m pip install {package.name}",
+        )
+        for package in absent
+    ]
 
 
 def judge_memory(engines: Sequence[str], memory: Memory | None) -> list[Check]:

@@ -37,6 +37,7 @@ from sensorium.serving.http.validation import answer_validation_error
 from sensorium.serving.media.fetch import FetchPolicy
 from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.models import KernelUse
+from sensorium.serving.needed_packages import absent_for
 from sensorium.serving.speech.app import SpeechApp
 from sensorium.serving.speech.description import with_speech
 from sensorium.serving.speech.recording import Decoder, SoundLimits
@@ -196,11 +197,14 @@ def _start_engine(
     args = parse_arguments(spec, cpu=cpu, memory_bytes=memory_bytes)
     engine_args = AsyncEngineArgs.from_cli_args(args)
     registry = CollectorRegistry()
+    # Without a context, vLLM falls back to an eighth of the batch that it gives a large GPU.
+    config = engine_args.create_engine_config(
+        UsageContext.LLM_CLASS if spec.offline else UsageContext.OPENAI_API_SERVER
+    )
+    if (absent := absent_for(config.model_config.architectures)) is not None:
+        raise EngineStartError(absent)
     engine = AsyncLLM.from_vllm_config(
-        # Without one, vLLM falls back to an eighth of the batch that it gives a large GPU.
-        engine_args.create_engine_config(
-            UsageContext.LLM_CLASS if spec.offline else UsageContext.OPENAI_API_SERVER
-        ),
+        config,
         stat_loggers=[isolated_stat_logger(registry)],
         enable_log_requests=engine_args.enable_log_requests,
         disable_log_stats=engine_args.disable_log_stats,
