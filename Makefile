@@ -21,7 +21,9 @@ INSTALL := $(PYTHON) scripts/install.py --venv $(VENV) --device $(DEVICE)
 # Spinning OpenMP threads make times vary tenfold on a shared machine; without the safe path, the
 # folder `kernels` of a checkout passes for Hugging Face's library of that name.
 TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
-PYTEST := $(TEST_ENV) $(VENV)/bin/pytest --ignore=tests/conformance --ignore=tests/speech
+# Plugins of the tools for conformance take four seconds to load, and nothing else asks for them.
+UNUSED := $(addprefix -p no:,schemathesis hypothesispytest respx inline_snapshot time_machine anyio)
+PYTEST := $(TEST_ENV) $(VENV)/bin/pytest $(UNUSED) --ignore=tests/conformance --ignore=tests/speech
 
 .DEFAULT_GOAL := help
 .PHONY: help serve install check test compiled conformance speech measure-kernels fuzz lint pull clean

@@ -93,7 +93,8 @@ def test_every_name_of_ours_is_one_that_the_server_exports() -> None:
     from sensorium.serving.media.measures import MediaMeasures
 
     pool = SimpleNamespace(waiting=0, replaced=0)
-    pipeline = SimpleNamespace(pool=pool, recordings=pool, prepared=SimpleNamespace(bytes=0))
+    kept = SimpleNamespace(bytes=0, counts={})
+    pipeline = SimpleNamespace(pool=pool, recordings=pool, prepared=kept, downloads=kept)
     measures = MediaMeasures(pipeline)  # type: ignore[arg-type]
     exported = generate_latest(measures.registry).decode()
     names = [name for known in STAGES.values() for name in known]

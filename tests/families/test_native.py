@@ -250,6 +250,40 @@ def test_squares_from_a_worker_give_the_same_answer(served: Served, family: str)
     assert served.generate(with_squares(served, prompt), tokens=8) == whole
 
 
+def test_merges_go_into_the_buffer_of_vllms_second_runner(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM's class itself, which a GPU uses; a step with media, and one without."""
+    from vllm.v1.worker.gpu.mm.encoder_cache import EncoderCache
+    from vllm.v1.worker.gpu.mm.encoder_runner import EncoderRunner
+
+    model, hidden = served.runner.model, served.inputs_embeds.shape[1]
+    device = served.inputs_embeds.device
+    runner = EncoderRunner(model, 16, hidden, EncoderCache(), torch.float32, device)
+    seen: list[torch.Tensor] = []
+
+    def embed(*args: Any, **options: Any) -> torch.Tensor:
+        seen.append(type(model).embed_input_ids(model, *args, **options))
+        return seen[-1]
+
+    monkeypatch.setattr(model, "embed_input_ids", embed)
+    ids = torch.arange(20, 29, dtype=torch.int32, device=device)
+    is_media = torch.tensor([0, 1, 1, 1, 0, 1, 1, 0, 0], dtype=torch.bool)
+    media = [draw((rows, hidden), rows).to(device) for rows in (3, 2)]
+    steps = ((media, is_media), ([], is_media & False))
+    ours = [runner.get_inputs_embeds(ids, *step)[: len(ids)].clone() for step in steps]
+    assert [place(rows) for rows in seen] == [place(runner.inputs_embeds[: len(ids)])] * 2
+    monkeypatch.undo()
+    changed = switch(model)
+    try:
+        theirs = [runner.get_inputs_embeds(ids, *step)[: len(ids)].clone() for step in steps]
+    finally:
+        switch_back(changed)
+    assert not torch.equal(theirs[0], theirs[1])
+    for one, other in zip(ours, theirs, strict=True):
+        assert relative_error(one, other.double()) < TOLERANCE[torch.float32]
+
+
 def test_features_are_those_of_vllm(served: Served, family: str) -> None:
     """Batches of media of several sizes, compared row by row before the language model."""
     seen: list[dict[str, Any]] = []
