@@ -9,6 +9,7 @@ arrays `[rows, columns, 3]` here, sizes (width, height).
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ __all__ = [
     "tile",
 ]
 
+# vLLM brings OpenCV.
+_HAS_OPENCV = importlib.util.find_spec("cv2") is not None
 # The longest edge of a square that is padded in one piece; rows of a band; how many squares long an
 # image may be resized as a whole.
 _LONG_EDGE = 8192
@@ -171,9 +174,20 @@ def stacked(squares: Sequence[Pixels]) -> Pixels:
     rows, columns = squares[0].shape[:2]
     made: Pixels = np.empty((len(squares), 3, rows, columns), squares[0].dtype)
     for place, square in zip(made, squares, strict=True):
-        for channel in range(3):
-            place[channel] = square[..., channel]
+        _part(square, place)
     return made
+
+
+def _part(square: Pixels, place: Pixels) -> None:
+    """A square `[edge, edge, 3]` written to `place`, `[3, edge, edge]`."""
+    if _HAS_OPENCV:
+        import cv2
+
+        # By its vector instructions, a sixth of numpy's time, if the square lies in one piece.
+        cv2.split(np.ascontiguousarray(square), list(place))
+        return
+    for channel in range(3):
+        place[channel] = square[..., channel]
 
 
 def _filled(size: Size, colour: Sequence[int]) -> Picture:

@@ -141,3 +141,15 @@ def test_the_fast_resampler_differs_by_one_level_in_few_values(size: tuple[int, 
     exact, fast = (resample(image, (336, 200)).astype(int) for resample in (bicubic, fast_bicubic))
     assert np.abs(exact - fast).max() <= 1
     assert np.mean(exact != fast) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_squares_are_stacked_the_same_with_and_without_opencv(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas = np.asarray(noise(64, 64)).astype(kind)
+    tiles = [canvas[:32, 32:], canvas[7:39, :32], canvas[:32, :32].copy()]
+    made = images.stacked(tiles)
+    monkeypatch.setattr(images, "_HAS_OPENCV", False)
+    assert np.array_equal(made, images.stacked(tiles))
+    assert np.array_equal(made, np.stack([tile.transpose(2, 0, 1) for tile in tiles]))
