@@ -153,6 +153,7 @@ ALLOWED_IN_BENCHMARKS = (
     "sensorium.serving.media.limits",  # what `bench media` measures
     "sensorium.serving.media.pipeline",
     "sensorium.serving.media.pool",
+    "sensorium.serving.engine.connector",
     "sensorium.serving.engine.native_pictures",
     "sensorium.serving.client",
     "sensorium.serving.errors",

@@ -27,7 +27,7 @@ from sensorium.benchmarks.workload.media import MediaFile
 from sensorium.benchmarks.workload.photos import draw_photo, encode_photo
 from sensorium.serving.errors import UserError
 
-__all__ = ["Cost", "measure_in_turns", "model_paths"]
+__all__ = ["Cost", "cpu_seconds", "measure_in_turns", "model_paths", "photo_urls"]
 
 _ROUNDS = 5
 
@@ -154,7 +154,7 @@ def _workers(recipe: str, exact: bool) -> Iterator[Path]:
         loop.close()
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Of all threads of this process, and of the worker processes it has."""
     used = time.process_time()
     for child in psutil.Process().children(recursive=True):
@@ -171,22 +171,27 @@ def measure_in_turns(
 
     The paths take turns, so that a machine that becomes slower does so for all of them.
     """
-    files = [encode_photo(draw_photo(size, f"{seed}/{i}"), kind) for i in range(count)]
-    urls = [_data_url(file) for file in files]
+    urls = photo_urls(size, kind, count=count, seed=seed)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in paths}
     for number in range(_ROUNDS + 1):
         for name, path in paths.items():
-            began, cpu = time.perf_counter(), _cpu_seconds()
+            began, cpu = time.perf_counter(), cpu_seconds()
             # The first round only warms up.
             for url in urls if number else urls[:2]:
                 path(url)
-            used, took = _cpu_seconds() - cpu, time.perf_counter() - began
+            used, took = cpu_seconds() - cpu, time.perf_counter() - began
             if number:
                 taken[name].append((used / count, took / count))
     return [
         Cost(name, size, kind, *(statistics.median(column) for column in zip(*rounds, strict=True)))
         for name, rounds in taken.items()
     ]
+
+
+def photo_urls(size: tuple[int, int], kind: str, *, count: int, seed: int = 0) -> list[str]:
+    """Data URLs of so many different pictures."""
+    files = [encode_photo(draw_photo(size, f"{seed}/{i}"), kind) for i in range(count)]
+    return [_data_url(file) for file in files]
 
 
 def _data_url(file: MediaFile) -> str:

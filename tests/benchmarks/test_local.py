@@ -79,13 +79,15 @@ class TestEngine:
         path = tmp_path / "media.json"
         options = ["--images", "64x48", "--image-format", "png", "--count", "2"]
         run_bench("media", "demo", *options, "--json", str(path))
-        costs = {
-            cost["path"]: cost["cpu_seconds"] for cost in json.loads(path.read_text())["costs"]
-        }
+        document = json.loads(path.read_text())
+        costs = {cost["path"]: cost["cpu_seconds"] for cost in document["costs"]}
         ours = {"Sensorium", "Sensorium, exact"}
         assert set(costs) == {"decode", "Hugging Face", "vLLM"} | ours
         assert costs["decode"] < min(costs["Hugging Face"], costs["vLLM"])
         assert all(costs[path] > 0 for path in ours)
+        rates = {rate["path"]: rate["images_per_second"] for rate in document["rates"]}
+        assert set(rates) == {"vLLM", "Sensorium"}
+        assert all(0 < rate < 16 / costs["decode"] for rate in rates.values())
 
     def test_compare(self, tmp_path: Path) -> None:
         options = ["--rows", "image", "--concurrency", "2", "--rounds", "1", "--requests", "1"]
