@@ -63,7 +63,7 @@ test: $(INSTALLED)-dev lint
 	$(PYTEST) -m "not gpu" $(PYTEST_ARGS)
 
 compiled: $(INSTALLED)-dev
-	SENSORIUM_TEST_INDUCTOR=1 $(PYTEST) tests/families -m engine -k compiled $(PYTEST_ARGS)
+	SENSORIUM_TEST_INDUCTOR=1 $(PYTEST) tests/families -m engine -k "compiled and equal" $(PYTEST_ARGS)
 
 conformance: $(INSTALLED)-conformance
 	$(TEST_ENV) $(VENV)/bin/pytest tests/conformance $(PYTEST_ARGS)
