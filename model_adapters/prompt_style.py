@@ -60,9 +60,8 @@ class PromptStyle:
     at once. With `in_place` images stand where the request has them among its texts. `video` is
     what is written for a video before the text (with `videos_last`, after it). With `in_a_line`
     images and videos that follow one another stand in one line instead. `question` stands between a
-    question's images and its text, `plain` before the text of a question without images and videos.
-    `strip` takes the whitespace around each text away. `stops` are the texts that end an answer
-    beside the tokenizer's end-of-sequence token.
+    question's images and its text. `strip` takes the whitespace around each text away. `stops` are
+    the texts that end an answer beside the tokenizer's end-of-sequence token.
     """
 
     name: str
@@ -80,7 +79,6 @@ class PromptStyle:
     videos_last: bool = False
     in_a_line: bool = False
     question: str = ""
-    plain: str = ""
     strip: bool = False
     stops: tuple[str, ...] = ()
 
@@ -129,8 +127,7 @@ class PromptStyle:
             before = "\n?" if self.in_place else ""
             parts = re.split(f"{before}{_IMAGE}\n?", told)
             if role == "user":
-                alone = _IMAGE not in text and _VIDEO not in text
-                parts[-1] = (self.plain if alone else "") + self.question + parts[-1]
+                parts[-1] = self.question + parts[-1]
             first, *others = parts
             images = []
             for index, piece in enumerate(others, 1):
@@ -161,11 +158,12 @@ class PromptStyle:
             "{%- endfor -%}",
             "{{- bos_token -}}" if bos else "",
         ]
-        user = _expression(self.user, self._lead())
+        question = _quoted(self.question)
+        user = _expression(self.user, question)
         if self.first_user is None:
             lines.append(f"{{{{- {_expression(self.system_format)} -}}}}")
         else:
-            first = _expression(self.first_user, self._lead())
+            first = _expression(self.first_user, question)
             user = f"({first} if ns.pending and ns.system else {user})"
         lines += [
             "{%- for m in messages -%}",
@@ -181,14 +179,6 @@ class PromptStyle:
             "{%- endif -%}",
         ]
         return "".join(lines)
-
-    def _lead(self) -> str:
-        """A Jinja expression for what stands before a question's text."""
-        if not self.plain:
-            return _quoted(self.question)
-        media = (f"{_quoted(mark)} in m['content']" for mark in (IMAGE_MARK, VIDEO_MARK))
-        plain = _quoted(self.plain + self.question)
-        return f"({_quoted(self.question)} if {' or '.join(media)} else {plain})"
 
     def _content_macro(self) -> str:
         """A Jinja macro that writes a message's content with its images, `lead` before its text."""

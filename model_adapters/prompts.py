@@ -193,16 +193,8 @@ FERRET = replace(
         "Follow instructions. "
     ),
 )
-# The authors' transformers strips the whitespace around the tokens that stand around an image.
-U_LLAVA = replace(
-    LLAVA_V1,
-    name="u_llava",
-    user="USER:{text} ",
-    plain=" ",
-    image="<img_beg>{image}</img_end>",
-    strip=True,
-)
-GLAMM = replace(LLAVA_V1, name="glamm", image="The{image}provides an overview of the picture.\n")
+U_LLAVA = replace(LLAVA_V1, name="u_llava", image="<img_beg>{image}</img_end>\n")
+GLAMM = replace(LLAVA_V1, name="glamm", image="The {image} provides an overview of the picture.\n")
 # Each turn is tokenised alone there, after a BOS token.
 CHINESE_LLAMA_2 = replace(
     LLAMA_2,

@@ -3,7 +3,7 @@
 Facts: mbzuai-oryx/groundingLMM, app.py (conversation `llava_v1`, the sentence before a question),
 model/GLaMM.py and model/llava/model/llava_with_region_arch.py (a projector of two layers whatever
 the config says; the tower is frozen in training, so the one inside is the published one). Its
-transformers, 4.28, strips the spaces around added tokens, so there are none here.
+transformers, 4.28, strips the spaces around added tokens, also in earlier answers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ SPEC = FamilySpec(
     ),
     language_models={"GLaMMForCausalLM": LLAMA},
     prompts={"": GLAMM},
-    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False, in_answers=r"\[SEG\]|</?p>"),
+    tokenizer=Tokenizer(
+        slow_llama=True, cuts_vocabulary=False, strips=True, in_answers=r"\[SEG\]|</?p>"
+    ),
     weights=(
         ("model.grounding_encoder.", None),
         ("model.text_hidden_fcs.", None),

@@ -2,8 +2,8 @@
 
 Facts: OPPOMKLab/u-LLaVA at 3a06261 (the code that was released with the weights),
 models/{ullava,ullava_core,tools}.py, evaluation/inference_ullava.py, utils/conversation.py
-(`conv_sep2`). Its transformers, 4.29, strips the spaces around added tokens, so there are none
-here, and knows no `legacy`.
+(`conv_sep2`). Its transformers, 4.29, strips the spaces around added tokens, also in earlier
+answers, and knows no `legacy`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPEC = FamilySpec(
     language_models={"UllavaCoreForCausalLM": LLAMA},
     prompts={"": U_LLAVA},
     projectors=("linear", "mlp"),
-    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False, in_answers=r"\[SEG\]"),
+    tokenizer=Tokenizer(slow_llama=True, cuts_vocabulary=False, strips=True, in_answers=r"\[SEG\]"),
     trained_tokens={},
     weights=(
         ("llm.vision_encoder.", "vision_tower."),

@@ -25,6 +25,7 @@ class SlowTokenizer:
             model_file=str(folder / "tokenizer.model")
         )
         self.added: dict[str, int] = json.loads((folder / "added_tokens.json").read_text())
+        self.added["</s>"] = self.model.eos_id()
 
     def pieces(self, prompt: str) -> list[list[int]]:
         """Ids of the text around each `<image>`, which is an added token like the others."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from tests.families.parity import Subject
 from tests.families.proof import LightProof, family_marks
 from tests.families.reference import Reference, State
+from tests.families.slow_tokenizer import SlowTokenizer
 from tests.families.test_llava import VICUNA
 
 pytestmark = family_marks
@@ -51,7 +52,6 @@ class ChineseReference(Reference):
         "<s>": 1,
         "</s>": 2,
     }
-    strips = False
 
     def pieces(self, prompt: str) -> list[list[int]]:
         """Ids of the text around each image."""
@@ -60,8 +60,6 @@ class ChineseReference(Reference):
         model = sentencepiece.SentencePieceProcessor(model_file=self.tokenizer.vocab_file)
         special = self.special
         parted = re.compile(f"({'|'.join(special)}|{ALONE})")
-        if self.strips:
-            prompt = re.sub(r"\s*(<im_start><image><im_end>)\s*", r"\1", prompt)
         found = []
         for piece in prompt.split("<image>"):
             ids: list[int] = []
@@ -73,15 +71,17 @@ class ChineseReference(Reference):
         return found
 
 
-class GlammReference(ChineseReference):
+class GlammReference(Reference):
     """The slow tokenizer of transformers 4.28: whitespace around an added token is stripped."""
-
-    special: ClassVar[dict[str, int]] = {"<im_start>": 640, "<im_end>": 641, "<s>": 1, "</s>": 2}
-    strips = True
 
     def __init__(self, checkpoint: Path, tower: Path, *, inside: bool) -> None:
         super().__init__(checkpoint, tower, inside=inside)
         self.raw["mm_projector_type"] = "mlp2x_gelu"
+        self.slow = SlowTokenizer(checkpoint)
+
+    def pieces(self, prompt: str) -> list[list[int]]:
+        """Ids of the text around each image."""
+        return self.slow.pieces(prompt)
 
     def language_model(self, state: State) -> Any:
         """A Llama; what makes masks and reads regions is not its."""
@@ -109,6 +109,17 @@ class TestGlamm(LightProof):
         """As app.py."""
         sentence = "The <im_start><image><im_end> provides an overview of the picture.\n"
         return sentence * images + text
+
+    def test_an_earlier_answer_with_tags(self, subject: Subject) -> None:
+        tagged = "A <p> man </p> [SEG] on <p> a horse </p> [SEG] ."
+        messages = [
+            {"role": "user", "content": "Q1"},
+            {"role": "assistant", "content": tagged},
+            {"role": "user", "content": "Q2"},
+        ]
+        [answer] = subject.served.chat(messages, tokens=1)
+        text = self.prompt.format("Q1") + f" {tagged}</s>USER: Q2 ASSISTANT:"
+        assert answer.prompt == subject.reference.pieces(text)[0]
 
 
 class ChineseProof(LightProof):

@@ -98,14 +98,6 @@ def test_images_may_follow_the_text_between_tokens() -> None:
     assert by_template(style, marked).replace(IMAGE_MARK, "<image>") == text
 
 
-def test_a_question_without_media_may_begin_otherwise() -> None:
-    turns: list[Turn] = [("user", "<image>\nQ1"), ("assistant", "A1"), ("user", "Q2")]
-    text = f"{HUMAN} USER:<img_beg><image></img_end>Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT:"
-    assert prompts.U_LLAVA.render(turns) == text
-    marked = [(role, turn.replace("<image>", IMAGE_MARK)) for role, turn in turns]
-    assert by_template(prompts.U_LLAVA, marked).replace(IMAGE_MARK, "<image>") == text
-
-
 @pytest.mark.parametrize(
     ("checkpoint", "style"),
     [

@@ -11,6 +11,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from sensorium.model_adapters.errors import CheckpointError
 from sensorium.model_adapters.readers.u_llava import read_u_llava
+from tests.families.parity import Subject
 from tests.families.proof import LightProof, family_marks
 from tests.families.reference import Reference, load_vision, read_all, read_image_processor
 from tests.families.slow_tokenizer import SlowTokenizer
@@ -56,6 +57,16 @@ class TestUllava(LightProof):
     def read(cls, checkpoint: Path) -> Reference:
         """As evaluation/inference_ullava.py."""
         return UllavaReference(checkpoint, checkpoint.with_name("clip-tiny-ullava"))
+
+    def test_an_earlier_answer_that_found_something(self, subject: Subject) -> None:
+        messages = [
+            {"role": "user", "content": "Q1"},
+            {"role": "assistant", "content": "It is [SEG] ."},
+            {"role": "user", "content": "Q2"},
+        ]
+        [answer] = subject.served.chat(messages, tokens=1)
+        text = self.prompt.format("Q1") + " It is [SEG] .</s>USER: Q2 ASSISTANT:"
+        assert answer.prompt == subject.reference.pieces(text)[0]
 
     @staticmethod
     def write(text: str, images: int) -> str:
