@@ -3,6 +3,7 @@
     request.py      form fields -> a checked request
     recording.py    a sound or video file -> 16 kHz samples on disk, by the media workers
     features.py     samples -> log-mel spectra, a window at a time; loudness.py: where it is quiet
+    pauses.py       what is left out of long pauses, and the times of the rest put back
     whisper.py      what must be known of a checkpoint; vocabulary.py: its tokens
     rules.py        which tokens may be chosen; carried into the engine
     window.py       one window's text, written again where it is doubtful
