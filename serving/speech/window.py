@@ -20,6 +20,8 @@ LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _MOST_COMPRESSIBLE = 2.4
 _LEAST_SURE = -1.0
 _SILENCE = 0.6
+# Less sure than this is nonsense, while of people who repeat themselves the model is sure.
+_NONSENSE = -1.5
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ async def write_window(
     """The first text that passes the checks; where none does, the one the model was surest of.
 
     The authors take the last one tried, which at a temperature of 1 is often not what was said;
-    the choice among failures is SYSTRAN/faster-whisper's (faster_whisper/transcribe.py).
+    the choice among failures is SYSTRAN/faster-whisper's (faster_whisper/transcribe.py), but that
+    nonsense is not preferred to a text that repeats itself.
     """
     tried: list[Written] = []
     for temperature in task.temperatures:
@@ -118,7 +121,11 @@ async def write_window(
         if not written.doubtful():
             return written
         tried.append(written)
-    plain = [written for written in tried if written.compression <= _MOST_COMPRESSIBLE]
+    plain = [
+        written
+        for written in tried
+        if written.compression <= _MOST_COMPRESSIBLE and written.average > _NONSENSE
+    ]
     return max(plain or tried, key=lambda written: written.average)
 
 

@@ -122,6 +122,20 @@ async def test_where_every_text_is_doubtful_the_surest_is_taken(whisper: Whisper
     assert segment.text == " 0.2"
 
 
+@pytest.mark.parametrize(("average", "taken"), [(-1.2, "vague"), (-3.0, "again")])
+async def test_nonsense_is_not_preferred_to_a_text_that_repeats_itself(
+    whisper: Whisper, average: float, taken: str
+) -> None:
+    def script(window: Window, temperature: float) -> Written:
+        if temperature < 1:
+            return speech.written((0.0, " he said it again" * 6, 5.0), temperature)
+        return replace(speech.written((0.0, " vague", 5.0), temperature), average=average)
+
+    speech = ScriptedSpeech(whisper, script)
+    (segment,) = await write(speech, sound(5), Wanted(EN))
+    assert taken in segment.text
+
+
 async def test_what_the_model_takes_for_silence_is_left_out(whisper: Whisper) -> None:
     def script(window: Window, temperature: float) -> Written:
         return replace(speech.written((0.0, " you", 2.0)), average=-1.2, no_speech=0.9)
