@@ -33,7 +33,7 @@ help:
 	@echo "                  MODEL=path-or-id  DEVICE=cpu|cuda  HOST=  PORT=  ARGS='more options'"
 	@echo "make check        lint, types and the fast tests"
 	@echo "make test         make check, and the tests that start real engines"
-	@echo "make compiled     every model family with its language model compiled by Inductor (half an hour)"
+	@echo "make compiled     every model family with its language model compiled by Inductor (14 CPU minutes)"
 	@echo "make conformance  OpenAI's own client tests and schema checks against the server"
 	@echo "make measure-kernels  on a GPU: test, tune, pin and time the kernels, also in a server"
 	@echo "                  DRY=folder  a rehearsal on a CPU"
