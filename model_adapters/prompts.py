@@ -179,6 +179,7 @@ MANTIS = PromptStyle(
     assistant=_ASSISTANT_HEADER + "{text}<|eot_id|>",
     generation=_ASSISTANT_HEADER,
     image="(image {number}: <Image>{image}</Image>) ",
+    in_place=True,
     stops=("<|eot_id|>",),
 )
 # The system text ends with a space of its own.

@@ -2,8 +2,8 @@
 
 Facts: TIGER-AI-Lab/Mantis, mantis/models/mllava/{modeling_llava,processing_llava,utils}.py,
 mantis/models/conversation.py (`conv_llama_3`). The first row of features is cut off with SigLIP
-too, which has no class token; images are numbered through the conversation, and the space after
-each is the README's.
+too, which has no class token; images are numbered through the conversation and stand where the
+text has them, and the space after each is the README's.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SPEC = FamilySpec(
     ),
     read=lambda raw: read_mantis(raw, (LLAMA,)),
     limits=(
-        "images stand before the text of their turn; Mantis-llava-7b, whose config says nothing of "
-        "its own, is served by vLLM as any LLaVA of Hugging Face's"
+        "Mantis-llava-7b, whose config says nothing of its own, is served by vLLM as any LLaVA of "
+        "Hugging Face's"
     ),
     proof="tests/families/test_mantis.py",
 )

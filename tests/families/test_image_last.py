@@ -9,8 +9,7 @@ ShareGPT4Omni/ShareGPT4Video, run.py, for videos). Some put them after it whatev
 (LinkSoul-AI/Chinese-LLaVA, cli.py; pleisto/yuren-baichuan-7b, app.py; RupertLuo/Valley,
 run_valley.py; mbzuai-oryx/Video-ChatGPT, video_chatgpt/inference.py, for videos), and some keep the
 order (Qwen/Qwen-VL-Chat, tokenization_qwen.py, `from_list_format`; deepseek-ai/DeepSeek-VL,
-README.md). Mantis's authors keep it too (TIGER-AI-Lab/Mantis, mantis/models/mllava/
-processing_llava.py); its spec says that here images come first.
+README.md; TIGER-AI-Lab/Mantis, mantis/models/mllava/processing_llava.py).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ OTHERWISE = {
     "moondream1": "<image><image></image>\n\nQuestion: Q1",
     "moondream2": "<image>\n\nQuestion: Q1",
     "moondream2_march": "<image>\n\nQuestion: Q1",
-    "mantis": "(image 1: <Image><image></Image>) Q1",
+    "mantis": "Q1(image 1: <Image><image></Image>) ",
     "glamm": "The <image> provides an overview of the picture.\nQ1",
     "u_llava": "USER: <img_beg><image></img_end>\nQ1",
     "chinese_llava_llama_2": "Q1\n<image>",
@@ -56,7 +55,7 @@ def test_an_image_after_the_question(style: PromptStyle) -> None:
     assert style.render([shown]).count("<image>") == written.count("<image>")
 
 
-@pytest.mark.parametrize("name", ["deepseek", "qwen_vl"])
+@pytest.mark.parametrize("name", ["deepseek", "mantis", "qwen_vl"])
 def test_images_among_texts(name: str) -> None:
     """Only the newlines go that stand between the parts of a request."""
     style = next(style for style in STYLES if style.name == name)
