@@ -1,8 +1,8 @@
 """An image file to pixels, in a worker: opened, measured, decoded, turned upright, made to fit.
 
-The file's own size is known before a pixel is decoded. Where the model's squares are much smaller
-than a JPEG, libjpeg decodes it at a half, a quarter or an eighth, which costs less than the whole;
-that, and a faster resampler, is left out where `exact` is asked for.
+The file's own size is known before a pixel is decoded. A JPEG that is much larger than the model's
+squares may be decoded smaller (`reduction.py`); that, and a faster resampler, is left out where
+`exact` is asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sensorium.model_adapters.resampling import bicubic, fast_bicubic
 from sensorium.model_adapters.square_rule import SquareRule, read_squares
 from sensorium.serving.media.fitting import Fit, read_fit
 from sensorium.serving.media.jpeg import decode_jpeg
+from sensorium.serving.media.reduction import decode_reduced
 from sensorium.serving.media.work import MediaRefusedError
 
 __all__ = ["FORMATS", "image_job"]
@@ -51,8 +52,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ON_ITS_SIDE = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
-# A picture is decoded at no less than this many times the size that it is needed in.
-_GAP = 1.5
 
 
 def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
@@ -76,11 +75,11 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
             f"at most {header['max_pixels']:,} are taken: send it smaller"
         )
     wanted = _wanted(rule, size)
-    if wanted is not None and not exact:
-        stored = wanted if image.size == size else wanted[::-1]
-        padded = isinstance(rule, Plan) and rule.image.aspect == "pad"
-        _decode_small(image, stored, padded=padded)
-    picture = None if exact else decode_jpeg(image, content)
+    picture = None
+    if not exact:
+        stored = wanted if wanted is None or image.size == size else wanted[::-1]
+        found = _decoded(image, content, stored, rule)
+        picture, image = (found, image) if isinstance(found, np.ndarray) else (None, found)
     if picture is not None and turn is not None:
         picture = np.array(Image.fromarray(picture).transpose(turn))
     elif picture is None:
@@ -95,6 +94,22 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
     times = {"decode": decoded - began, "prepare": time.perf_counter() - decoded}
     milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in times.items()}
     return {**answer, "size": size, "milliseconds": milliseconds}, pixels
+
+
+def _decoded(
+    image: Image.Image,
+    content: bytes,
+    wanted: tuple[int, int] | None,
+    rule: Plan | Fit | SquareRule | None,
+) -> npt.NDArray[np.uint8] | Image.Image:
+    """The picture as it is stored, perhaps smaller; Pillow's may have to be loaded yet."""
+    if wanted is not None:
+        padded = isinstance(rule, Plan) and rule.image.aspect == "pad"
+        smaller = decode_reduced(image, content, wanted, padded=padded)
+        if smaller is not None:
+            return smaller
+    whole = decode_jpeg(image, content)
+    return image if whole is None else whole
 
 
 def _wanted(rule: Plan | Fit | SquareRule | None, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -153,26 +168,6 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     with contextlib.suppress(Exception):  # what cannot be read says nothing
         return _TURNS.get(image.getexif().get(0x0112, 1))
     return None
-
-
-def _decode_small(image: Image.Image, wanted: tuple[int, int], *, padded: bool) -> None:
-    """Let libjpeg leave out what a picture `wanted` so large, as it is stored, could not show.
-
-    Only by what divides its sides: half a column left over would stretch the rest. The same goes
-    for the border of a picture that becomes the middle of a square (`padded`).
-    """
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
-        return
-    width, height = image.size
-    border = abs(width - height) // 2 if padded else 0
-    for times in (8, 4, 2):
-        smaller = width // times, height // times
-        large_enough = all(
-            left > _GAP * needed for left, needed in zip(smaller, wanted, strict=True)
-        )
-        if large_enough and not any(edge % times for edge in (width, height, border)):
-            image.draft(image.mode, smaller)
-            return
 
 
 def in_mode(image: Image.Image, mode: str | None, background: tuple[int, ...]) -> Image.Image:

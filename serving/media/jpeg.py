@@ -22,8 +22,8 @@ _REDUCED: Final = {1: 0, 2: 16, 4: 32, 8: 64}
 _END = b"\xff\xd9"
 
 
-def decode_jpeg(image: Image.Image, content: bytes) -> npt.NDArray[np.uint8] | None:
-    """Pixels `[rows, columns, 3]` as stored, of the size that `image.draft` chose.
+def decode_jpeg(image: Image.Image, content: bytes, times: int = 1) -> npt.NDArray[np.uint8] | None:
+    """Pixels `[rows, columns, 3]` as stored, 1, 2, 4 or 8 `times` smaller than they are.
 
     `image` is the file as Pillow opened it, undecoded. None for what is left to Pillow: greys,
     print colours, and files that do not end as they should, which Pillow refuses and OpenCV does
@@ -35,12 +35,11 @@ def decode_jpeg(image: Image.Image, content: bytes) -> npt.NDArray[np.uint8] | N
         return None
     import cv2
 
-    draft: tuple[int, ...] = getattr(image, "decoderconfig", ()) or (1,)
-    flags = _REDUCED.get(draft[0], 0) | _RGB | _IGNORE_ORIENTATION
+    flags = _REDUCED[times] | _RGB | _IGNORE_ORIENTATION
     try:
         found = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         return None
-    if found is None or found.shape != (image.height, image.width, 3):
+    if found is None or found.shape != (-(-image.height // times), -(-image.width // times), 3):
         return None
     return np.asarray(found, np.uint8)
