@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["name_rows_without_tokens", "resample_without_torchaudio"]
+from typing import Any
+
+__all__ = ["name_rows_without_tokens", "resample_without_torchaudio", "share_processor"]
+
+_PROCESSOR = "_sensorium_processor"
 
 
 def resample_without_torchaudio() -> bool:
@@ -36,3 +40,24 @@ def name_rows_without_tokens() -> None:
         return str(theirs(raw_token or "", token_str, marker))
 
     detokenizer_utils._restore_leading_spaces = restore
+
+
+def share_processor(engine: Any) -> None:
+    """Have media counted by the processor that the renderer of this engine has.
+
+    vLLM 0.32 makes another for each request with media, to ask it how many the model takes
+    (`BaseMultiModalItemTracker._validate_add`): a millisecond in which the event loop stands still.
+    """
+    from vllm.renderers.chat_utils import BaseMultiModalItemTracker as Tracker
+
+    processor = getattr(engine.renderer, "mm_processor", None)
+    if processor is None:
+        return
+    # On the configuration itself, so that both go together when the engine does.
+    object.__setattr__(engine.model_config, _PROCESSOR, processor)
+
+    def shared(tracker: Any) -> Any:
+        found = getattr(tracker.model_config, _PROCESSOR, None)
+        return found or tracker.mm_registry.create_processor(tracker.model_config)
+
+    Tracker.mm_processor = property(shared)

@@ -28,6 +28,7 @@ from sensorium.serving.engine.native_pictures import fit_pictures
 from sensorium.serving.engine.repairs import (
     name_rows_without_tokens,
     resample_without_torchaudio,
+    share_processor,
 )
 from sensorium.serving.engine.threads import in_daemon_thread
 from sensorium.serving.engine.whisper_engine import SPEECH_OPTIONS, WhisperEngine
@@ -119,6 +120,7 @@ class VllmModel:
             await engine.collective_rpc("sensorium_decide_fp8")
         follow_media(engine)
         fit_pictures(engine)
+        share_processor(engine)
         tasks = await engine.get_supported_tasks()
         app = build_app(self._args, tasks, engine.model_config)
         app.add_exception_handler(RequestValidationError, answer_validation_error)

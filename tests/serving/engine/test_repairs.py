@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,3 +33,30 @@ def test_a_row_that_no_token_has_gets_an_empty_text(monkeypatch: pytest.MonkeyPa
     name_rows_without_tokens()
     found = detokenizer_utils.convert_ids_list_to_tokens(tokenizer, [1, 7, 2])
     assert found == [" one", "", " two"]
+
+
+def test_a_request_makes_no_processor_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vllm.renderers import chat_utils
+
+    from sensorium.serving.engine.repairs import share_processor
+
+    tracker_class = chat_utils.BaseMultiModalItemTracker
+    monkeypatch.setattr(tracker_class, "mm_processor", tracker_class.mm_processor)
+    asked: list[tuple[str, int]] = []
+    info = SimpleNamespace(validate_num_items=lambda kind, count: asked.append((kind, count)))
+    processor = SimpleNamespace(info=info)
+
+    def config() -> Any:
+        return SimpleNamespace(hf_config=SimpleNamespace(), multimodal_config=None)
+
+    served, other = config(), config()
+    renderer = SimpleNamespace(mm_processor=processor)
+    share_processor(SimpleNamespace(renderer=renderer, model_config=served))
+
+    tracker = chat_utils.AsyncMultiModalItemTracker(served)
+    assert tracker.mm_processor is processor
+    tracker._validate_add("image")
+    assert asked == [("image", 1)]
+    made = object()
+    monkeypatch.setattr(chat_utils.MULTIMODAL_REGISTRY, "create_processor", lambda config: made)
+    assert chat_utils.AsyncMultiModalItemTracker(other).mm_processor is made
