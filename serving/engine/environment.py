@@ -35,6 +35,8 @@ def prepare_environment(
         # The repository's folders must not become importable by name in child processes: vLLM
         # starts some with `-m`, which would put the current directory on their path.
         "PYTHONSAFEPATH": "1",
+        # Answers that go on in one turn of the event loop, 0.3 ms each. vLLM takes 128.
+        "VLLM_V1_OUTPUT_PROC_CHUNK_SIZE": "8",
     }
     if engine_level == "ERROR":
         defaults["TRANSFORMERS_VERBOSITY"] = "error"

@@ -15,6 +15,7 @@ from typing import Any
 
 from vllm.exceptions import VLLMValidationError
 
+from sensorium.serving.http.turns import OneATurn
 from sensorium.serving.media.budget import MediaBudgetError, spend
 from sensorium.serving.media.origin import AFTERWARDS
 
@@ -26,6 +27,7 @@ def follow_media(engine: Any) -> None:
     renderer, core = engine.renderer, engine.engine_core
     render, send = renderer.process_for_engine_async, core.add_request_async
     undelivered: Counter[str] = Counter()
+    going_on = OneATurn()
 
     def forget(rendering: asyncio.Task[Any]) -> None:
         if not rendering.done():
@@ -43,6 +45,8 @@ def follow_media(engine: Any) -> None:
         # A thread renders: it is not stopped by the client's leaving.
         prompt = await asyncio.shield(rendering)
         _spend_tokens(prompt)
+        # Many are ready at once when the loop was held up, and each goes to the engine from here.
+        await going_on.turn()
         return prompt
 
     def note(rendering: asyncio.Task[Any]) -> None:

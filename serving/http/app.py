@@ -119,11 +119,14 @@ class SensoriumApp:
         path, method = exchange.scope["path"], exchange.scope["method"]
         lifter: Lifter | None = None
         limit = self.state.max_body_bytes
+        await self.state.beginning.turn()
         if path == _CHAT:
             body, lifter = await read_chat(receive, exchange.headers, limit)
         else:
             body = await read_body(receive, exchange.headers, limit)
         LIFTED.set(lifter.media if lifter is not None else {})
+        # The body may have ended in the same turn as others'.
+        await self.state.beginning.turn()
         if path in MODEL_ROUTES:
             if method != "POST":
                 raise WrongMethodError(path, method, "POST")

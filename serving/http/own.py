@@ -127,7 +127,7 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
         for slot in state.models.slots:
             if slot.model is not None and slot.model.metrics is not None:
                 registries.append(slot.model.metrics)
-        return PlainTextResponse(exposition(registries), media_type=CONTENT_TYPE_LATEST)
+        return PlainTextResponse(await exposition(registries), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/version", summary="Versions of the server and its engine")
     async def version() -> dict[str, Any]:

@@ -53,6 +53,7 @@ class TestEnvironment:
         assert environment["OMP_NUM_THREADS"] == "7"
         assert environment["VLLM_MEDIA_CONNECTOR"] == "sensorium"
         assert environment["VLLM_NO_USAGE_STATS"] == "1"
+        assert int(environment["VLLM_V1_OUTPUT_PROC_CHUNK_SIZE"]) <= 8
 
     @pytest.mark.parametrize(("cpu", "eager"), [(True, True), (True, False), (False, True)])
     def test_dynamo_is_off_only_where_nothing_is_compiled(self, cpu: bool, eager: bool) -> None:

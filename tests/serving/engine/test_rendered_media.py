@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -96,3 +97,24 @@ async def test_too_many_tokens_are_refused_and_not_sent() -> None:
     with pytest.raises(VLLMValidationError, match=r"18 tokens; at most 10"):
         await engine.ask(prompt("b", "c"))
     assert engine.forgotten == ["b", "c"]
+
+
+async def test_prompts_that_are_ready_at_once_go_on_one_by_one() -> None:
+    engine = Engine()
+    engine.hold.clear()
+    going_on: list[int] = []
+
+    async def ask(number: int) -> None:
+        await engine.renderer.process_for_engine_async(prompt(str(number)))
+        going_on.append(number)
+
+    asking = [asyncio.create_task(ask(number)) for number in range(8)]
+    await asyncio.sleep(0.01)
+    engine.hold.set()
+    seen = [0]
+    while seen[-1] < 8:
+        await asyncio.sleep(0)
+        seen.append(len(going_on))
+    await asyncio.gather(*asking)
+    assert going_on == list(range(8))
+    assert max(after - before for before, after in itertools.pairwise(seen)) == 1

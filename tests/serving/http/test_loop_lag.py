@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 import uvicorn
 from PIL import Image
-from starlette.types import Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from starlette.types import Message, Receive, Scope, Send
 
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.body import replay
 from sensorium.serving.http.loop_lag import watched_loop
+from sensorium.serving.http.metrics import exposition
 from sensorium.serving.media.lifted import lifted_of
 from sensorium.serving.media.pipeline import MediaPipeline, Recipe
 from sensorium.serving.media.pool import PoolOptions
@@ -43,6 +45,69 @@ def test_a_turn_is_told_of() -> None:
     with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append)) as runner:
         runner.run(scene())
     assert max(turns) >= 0.03
+
+
+class BusyModel(FakeModel):
+    """Takes its time over the beginning of a request, as vLLM's app does."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
+            pass
+        await super()._app(scope, receive, send)
+
+
+async def ask(app: SensoriumApp, sent: list[Message]) -> None:
+    """A request without a server or a client, whose work would be in the same turns."""
+    body = b'{"model": "busy", "messages": [{"role": "user", "content": "Hello"}]}'
+
+    async def stay() -> Message:
+        raise await asyncio.Future()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+    await app(scope, replay(body, stay), send)
+
+
+def test_requests_that_come_at_once_begin_one_by_one() -> None:
+    """32 that take 3 ms each would make a turn of 96."""
+    turns: list[float] = []
+    sent: list[Message] = []
+    app = SensoriumApp(server_state(busy=BusyModel(0.003)))
+
+    async def scene() -> None:
+        await ask(app, sent)
+        turns.clear()
+        await asyncio.gather(*(ask(app, sent) for _ in range(32)))
+
+    clock = time.thread_time
+    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append, clock)) as runner:
+        runner.run(scene())
+    assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [200] * 33
+    assert sum(turn >= 0.003 for turn in turns) >= 32
+    assert max(turns) < LONGEST
+
+
+def test_a_scrape_of_many_metrics_takes_many_turns() -> None:
+    turns: list[float] = []
+    registry = CollectorRegistry()
+    for number in range(400):
+        Histogram(f"h{number}", "One of many", registry=registry).observe(1)
+    began = time.thread_time()
+    generate_latest(registry)
+    whole = time.thread_time() - began
+
+    clock = time.thread_time
+    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append, clock)) as runner:
+        runner.run(exposition([registry]))
+    assert whole > 0.01
+    assert max(turns) < whole / 3
 
 
 class LookingModel(FakeModel):

@@ -14,8 +14,8 @@ def engine(name: str, value: int) -> CollectorRegistry:
     return registry
 
 
-def test_families_of_two_engines_are_merged() -> None:
-    text = exposition([HttpMetrics().registry, engine("a", 1), engine("b", 2)]).decode()
+async def test_families_of_two_engines_are_merged() -> None:
+    text = (await exposition([HttpMetrics().registry, engine("a", 1), engine("b", 2)])).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     values = {
         sample.labels["model_name"]: sample.value
@@ -26,13 +26,13 @@ def test_families_of_two_engines_are_merged() -> None:
     assert text.count("# TYPE vllm:requests_total counter") == 1
 
 
-def test_scraping_twice_does_not_double() -> None:
+async def test_scraping_twice_does_not_double() -> None:
     registries = [engine("a", 1), engine("b", 2)]
-    assert exposition(registries) == exposition(registries)
+    assert await exposition(registries) == await exposition(registries)
 
 
-def test_names_are_pinned() -> None:
-    text = exposition([HttpMetrics().registry]).decode()
+async def test_names_are_pinned() -> None:
+    text = (await exposition([HttpMetrics().registry])).decode()
     ours = {f.name for f in text_string_to_metric_families(text) if f.name.startswith("sensorium")}
     assert ours == {
         "sensorium_event_loop_lag_seconds",
