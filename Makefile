@@ -7,6 +7,8 @@ PORT ?= 8000
 MODEL ?=
 ARGS ?=
 PYTEST_ARGS ?=
+# Processes that share the tests; 0 is none but pytest's own, which a debugger needs.
+WORKERS ?= 2
 
 ifndef DEVICE
 DEVICE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
@@ -24,6 +26,8 @@ TEST_ENV := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 PYTHONSAFEPATH=1
 # Plugins of the tools for conformance take four seconds to load, and nothing else asks for them.
 UNUSED := $(addprefix -p no:,schemathesis hypothesispytest respx inline_snapshot time_machine anyio)
 PYTEST := $(TEST_ENV) $(VENV)/bin/pytest $(UNUSED) --ignore=tests/conformance --ignore=tests/speech
+# Each process has the threads of one core, or they would wait for each other.
+SHARED := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .PHONY: help serve install check test compiled conformance speech measure-kernels fuzz lint pull clean
@@ -55,12 +59,12 @@ install:
 	@touch $(INSTALLED)-dev $(INSTALLED)-serve
 
 check: $(INSTALLED)-dev lint
-	$(PYTEST) -m "not engine and not gpu" $(PYTEST_ARGS)
+	$(SHARED) -m "not engine and not gpu" $(PYTEST_ARGS)
 
 test: $(INSTALLED)-dev lint
 	@sh scripts/test-packages.sh
 	@$(VENV)/bin/sensorium pull whisper-base || echo "test: going on without whisper-base, see the line above"
-	$(PYTEST) -m "not gpu" $(PYTEST_ARGS)
+	$(SHARED) -m "not gpu" $(PYTEST_ARGS)
 
 compiled: $(INSTALLED)-dev
 	SENSORIUM_TEST_INDUCTOR=1 $(PYTEST) tests/families -m engine -k "compiled and equal" $(PYTEST_ARGS)

@@ -26,7 +26,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
-    ("server", "below"), [(None, False), ("1", True), (str(os.getpid()), False)]
+    ("server", "below"),
+    [(None, False), ("1", True), (str(os.getpid()), False)],
+    ids=["no server", "another", "itself"],
 )
 def test_only_processes_below_a_server_are_touched(
     monkeypatch: pytest.MonkeyPatch, server: str | None, below: bool
