@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import soxr
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
@@ -60,3 +62,20 @@ def test_a_request_makes_no_processor_of_its_own(monkeypatch: pytest.MonkeyPatch
     made = object()
     monkeypatch.setattr(chat_utils.MULTIMODAL_REGISTRY, "create_processor", lambda config: made)
     assert chat_utils.AsyncMultiModalItemTracker(other).mm_processor is made
+
+
+def test_sounds_are_resampled_without_torchaudio(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vllm.multimodal import audio
+    from vllm.utils.import_utils import PlaceholderModule
+
+    from sensorium.serving.engine.repairs import resample_without_torchaudio
+
+    monkeypatch.setattr(audio, "torchaudio", PlaceholderModule("torchaudio"))
+    monkeypatch.setattr(audio, "resample_audio_torchaudio", audio.resample_audio_torchaudio)
+    noise = np.random.default_rng(0).normal(0, 0.1, 44_100).astype(np.float32)
+    resampler = audio.AudioResampler(16_000)
+    with pytest.raises(ImportError):
+        resampler.resample(noise, orig_sr=44_100)
+    assert resample_without_torchaudio()
+    found = resampler.resample(noise, orig_sr=44_100)
+    assert np.array_equal(found, soxr.resample(noise, 44_100, 16_000, quality="HQ"))

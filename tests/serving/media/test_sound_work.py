@@ -13,6 +13,7 @@ from sensorium.serving.media.work import MediaRefusedError
 
 soundfile = pytest.importorskip("soundfile", reason="an engine extra brings it")
 av = pytest.importorskip("av", reason="an engine extra brings it")
+soxr = pytest.importorskip("soxr", reason="an engine extra brings it")
 
 RATE = 8_000
 TONE = (0.5 * np.sin(np.arange(RATE) / RATE * 2 * np.pi * 440)).astype(np.float32)
@@ -92,11 +93,19 @@ def test_a_sound_comes_at_the_rate_of_who_hears_it(content: bytes) -> None:
     assert abs(int(spectrum.argmax()) - 440) <= 2
 
 
-@pytest.mark.parametrize("count", [1, 7, 1023, 1025, 4411])
-def test_lengths_after_resampling(count: int) -> None:
-    header = {"max_seconds": 9, "heard_by": "qwen2-audio"}
-    _, samples = sound_job(header, file(np.full(count, 0.25, np.float32), rate=44_100))
-    assert len(samples) == -(-count * 16_000 // 44_100)
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("count", [1, 7, 1023, 4411, 100_003])
+def test_it_is_resampled_as_librosa_does(count: int, rate: int) -> None:
+    """What `librosa.load(path, sr=16000)` gives; a zero stands for a missing last sample."""
+    noise = np.random.default_rng(count).normal(0, 0.1, (count, 2))
+    content = file(noise.astype(np.float32), rate=rate)
+    read, _ = soundfile.read(io.BytesIO(content), dtype="float32")
+    expected = soxr.resample(read.mean(axis=1), rate, 16_000, quality="soxr_hq")
+    answer, samples = sound_job({"max_seconds": 60, "heard_by": "qwen2-audio"}, content)
+    assert answer["rate"] == 16_000
+    assert len(samples) == -(-count * 16_000 // rate)
+    assert np.array_equal(samples[: len(expected)], expected)
+    assert not samples[len(expected) :].any()
 
 
 def test_a_sound_may_be_as_long_as_the_model_hears_and_no_longer() -> None:
