@@ -8,22 +8,20 @@ models/clip/image_processing_clip.py and models/llava_next/image_processing_llav
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from sensorium.model_adapters.images import Pixels, crop_middle, fitted_edges, stacked, tile
 from sensorium.model_adapters.layouts import AnyresLayout
+from sensorium.model_adapters.picture_rule import PictureRule, Size
 from sensorium.model_adapters.resampling import Picture, torch_bicubic
 
-__all__ = ["SquareRule", "read_squares"]
-
-Size = tuple[int, int]
-_KEY = "squares"
+__all__ = ["SquareRule"]
 
 
 @dataclass(frozen=True)
-class SquareRule:
+class SquareRule(PictureRule):
     """How a processor makes squares of `edge` pixels.
 
     `crop`: the shorter side resized, the middle cut out (CLIP); `stretch`: resized whatever the
@@ -31,13 +29,11 @@ class SquareRule:
     (LLaVA-NeXT).
     """
 
+    key: ClassVar[str] = "squares"
+
     way: str
     edge: int
     pinpoints: tuple[Size, ...] = ()
-
-    def recipe(self) -> str:
-        """The rule as text, by which a request names it."""
-        return json.dumps({_KEY: asdict(self)}, sort_keys=True)
 
     @cached_property
     def _tiles(self) -> AnyresLayout:
@@ -63,12 +59,3 @@ class SquareRule:
         if self.way == "crop":
             return stacked([crop_middle(picture, self.edge, size, torch_bicubic)])
         return stacked([torch_bicubic(picture, (self.edge, self.edge))])
-
-
-def read_squares(recipe: str) -> SquareRule | None:
-    """The rule in a recipe, where it holds one."""
-    found = json.loads(recipe).get(_KEY)
-    if not found:
-        return None
-    pinpoints = tuple((width, height) for width, height in found["pinpoints"])
-    return SquareRule(found["way"], found["edge"], pinpoints)

@@ -8,6 +8,7 @@ where squares came ready from a media worker. Names, cache and placeholders stay
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ Fields = Mapping[str, tuple[MultiModalFieldConfig, Sequence[torch.Tensor]]]
 
 
 class PreparedInputs(BaseMultiModalProcessor[Any]):
-    """Goes before a processor of vLLM's; requests with other media than prepared pictures are its.
+    """Goes before a processor of vLLM's; what a request has beside prepared pictures is its.
 
     A subclass says what the pictures' recipe is and which fields they become.
     """
@@ -50,6 +51,28 @@ class PreparedInputs(BaseMultiModalProcessor[Any]):
         pictures = _prepared(inputs.mm_data_items)
         if pictures is None:
             return super()._cached_apply_hf_processor(inputs, timing_ctx)
+        if len(inputs.mm_data_items) == 1:
+            return self._apply_to_pictures(inputs, pictures, timing_ctx)
+        if inputs.cache is not None:
+            # Else what one part adds might push out what the other has there.
+            for names in self._get_mm_hashes(inputs).values():
+                for name in names:
+                    inputs.cache.touch_sender_cache_item(name)
+        theirs = super()._cached_apply_hf_processor(_with(inputs, images=False), timing_ctx)
+        ours = self._apply_to_pictures(_with(inputs, images=True), pictures, timing_ctx)
+        return MultiModalProcessingResult(
+            ours.prompt_ids,
+            MultiModalKwargsItems({**theirs.kwargs, **ours.kwargs}),
+            {**theirs.hashes, **ours.hashes},
+            {**theirs.prompt_updates, "image": ours.prompt_updates["image"]},
+        )
+
+    def _apply_to_pictures(
+        self,
+        inputs: ProcessorInputs,
+        pictures: Sequence[PreparedImage | None],
+        timing_ctx: TimingContext,
+    ) -> MultiModalProcessingResult:
         with timing_ctx.record("get_mm_hashes"):
             hashes = self._get_mm_hashes(inputs)
         with timing_ctx.record("get_cache_missing_items"):
@@ -98,17 +121,25 @@ class PreparedInputs(BaseMultiModalProcessor[Any]):
 def _prepared(items: MultiModalDataItems) -> list[PreparedImage | None] | None:
     """The request's pictures, None for those of which it brings the name only.
 
-    None in all where there is anything else.
+    None in all where it has none, or any of them is not prepared.
     """
-    if list(items) != ["image"] or not isinstance(items["image"], ImageProcessorItems):
+    images = items.get("image")
+    if not isinstance(images, ImageProcessorItems):
         return None
     pictures = []
-    for item in items["image"].data:
+    for item in images.data:
         picture = item.media if isinstance(item, MediaWithBytes) else item
         if not (picture is None or isinstance(picture, PreparedImage)):
             return None
         pictures.append(picture)
     return pictures if any(picture is not None for picture in pictures) else None
+
+
+def _with(inputs: ProcessorInputs, *, images: bool) -> ProcessorInputs:
+    """The request with its images alone, or without them."""
+    items = inputs.mm_data_items
+    kept = {name: part for name, part in items.items() if (name == "image") is images}
+    return replace(inputs, mm_data_items=MultiModalDataItems(kept))
 
 
 def _items(fields: Fields) -> list[MultiModalKwargsItem]:

@@ -1,7 +1,7 @@
 """Pictures of the models that vLLM has itself: prepared in the media workers where we know how.
 
 Hugging Face's processors work in a thread of the server, after the whole picture was decoded and
-handed over. For models whose class is ours, the workers make the very squares (`SquareRule`). For
+handed over. For models whose class is ours, the workers make the very values (`PictureRule`). For
 other processors that do nothing but resize, a rule says beforehand what size they will make of it
 (`Fit`).
 """

@@ -7,9 +7,11 @@ few. Sizes are (width, height).
 
 from __future__ import annotations
 
+import contextlib
 import json
-import math
 from dataclasses import asdict, dataclass
+
+from sensorium.model_adapters.patch_rule import size_by_area
 
 __all__ = ["Fit", "read_fit"]
 
@@ -51,27 +53,15 @@ class Fit:
             return self.least, self.most
         if self.rule == "shorter":
             return _shorter(size, self.least)
-        return _area(size, self.step, self.least, self.most)
+        with contextlib.suppress(ValueError):  # the processor says so itself
+            return size_by_area(size, self.step, self.least, self.most)
+        return None
 
 
 def _shorter(size: Size, edge: int) -> Size:
     # transformers/image_transforms.py, get_resize_output_image_size
     longer = int(edge * max(size) / min(size))
     return (edge, longer) if size[0] <= size[1] else (longer, edge)
-
-
-def _area(size: Size, step: int, least: int, most: int) -> Size | None:
-    # transformers/models/qwen2_vl/image_processing_qwen2_vl.py, smart_resize
-    if max(size) > 200 * min(size):
-        return None
-    width, height = (round(side / step) * step for side in size)
-    if width * height > most:
-        ratio = math.sqrt(size[0] * size[1] / most)
-        width, height = (max(step, math.floor(side / ratio / step) * step) for side in size)
-    elif width * height < least:
-        ratio = math.sqrt(least / (size[0] * size[1]))
-        width, height = (math.ceil(side * ratio / step) * step for side in size)
-    return width, height
 
 
 def read_fit(recipe: str) -> Fit | None:

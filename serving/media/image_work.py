@@ -20,9 +20,10 @@ import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from sensorium.model_adapters import images
+from sensorium.model_adapters.picture_rule import PictureRule
+from sensorium.model_adapters.picture_rules import read_rule
 from sensorium.model_adapters.plan import Plan
 from sensorium.model_adapters.resampling import bicubic, fast_bicubic
-from sensorium.model_adapters.square_rule import SquareRule, read_squares
 from sensorium.serving.media.fitting import Fit, read_fit
 from sensorium.serving.media.jpeg import decode_jpeg
 from sensorium.serving.media.reduction import decode_reduced
@@ -58,10 +59,10 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
     """Decode `content`.
 
     `header` holds `max_pixels`, `exact`, and `recipe`: the plan of a composed model as JSON, or a
-    `SquareRule`, whose answer is `[squares, 3, size, size]` (`shape` and `dtype`, uint8 or float32,
-    in its header). Without one, or with a `Fit` in its place, the answer is the pixels of one image
-    (`mode`, and `drawn`, how large it is). `mode` and `background` are as vLLM's loader takes them;
-    a plan does without. `size` is always the upright file's. Raises MediaRefusedError.
+    `PictureRule`, whose answer is `[squares, 3, rows, columns]` (`shape` and `dtype`, uint8 or
+    float32, in its header). Without one, or with a `Fit` in its place, the answer is the pixels of
+    one image (`mode`, and `drawn`, how large it is). `mode` and `background` are as vLLM's loader
+    takes them; a plan does without. `size` is always the upright file's. Raises MediaRefusedError.
     """
     began = time.perf_counter()
     rule = _rule(header["recipe"]) if header.get("recipe") else None
@@ -86,7 +87,7 @@ def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], A
         image.load()
         image = image.transpose(turn) if turn is not None else image
     decoded = time.perf_counter()
-    if isinstance(rule, Plan | SquareRule):
+    if isinstance(rule, Plan | PictureRule):
         pixels = _squares(rule, picture, image, header, size)
         answer = {"shape": pixels.shape, "dtype": pixels.dtype.name}
     else:
@@ -100,7 +101,7 @@ def _decoded(
     image: Image.Image,
     content: bytes,
     wanted: tuple[int, int] | None,
-    rule: Plan | Fit | SquareRule | None,
+    rule: Plan | Fit | PictureRule | None,
 ) -> npt.NDArray[np.uint8] | Image.Image:
     """The picture as it is stored, perhaps smaller; Pillow's may have to be loaded yet."""
     if wanted is not None:
@@ -112,17 +113,17 @@ def _decoded(
     return image if whole is None else whole
 
 
-def _wanted(rule: Plan | Fit | SquareRule | None, size: tuple[int, int]) -> tuple[int, int] | None:
+def _wanted(rule: Plan | Fit | PictureRule | None, size: tuple[int, int]) -> tuple[int, int] | None:
     """In what size a picture of `size` is seen; None where it is left as it is."""
     if isinstance(rule, Plan):
         return images.picture_size(rule, size)
-    if isinstance(rule, SquareRule):
+    if isinstance(rule, PictureRule):
         return rule.seen(size)
     return rule.target(size) if rule is not None else None
 
 
 def _squares(
-    rule: Plan | SquareRule,
+    rule: Plan | PictureRule,
     picture: npt.NDArray[np.uint8] | None,
     image: Image.Image,
     header: dict[str, Any],
@@ -159,8 +160,8 @@ def _drawn(
 
 
 @functools.lru_cache(maxsize=64)
-def _rule(recipe: str) -> Plan | Fit | SquareRule:
-    return read_fit(recipe) or read_squares(recipe) or Plan.from_dict(json.loads(recipe))
+def _rule(recipe: str) -> Plan | Fit | PictureRule:
+    return read_fit(recipe) or read_rule(recipe) or Plan.from_dict(json.loads(recipe))
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -13,7 +13,7 @@ from typing import Any
 from tests.families.native_deepseek import deepseek_vl2
 from tests.families.native_parts import QWEN2_AUDIO_TOWER, TEXT, VISION, ids, tokenizer_with
 
-__all__ = ["NATIVE"]
+__all__ = ["NATIVE", "PREPARED_ONLY"]
 
 
 def _clip_processor(kind: str) -> Any:
@@ -245,6 +245,47 @@ def qwen2_5_vl(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def qwen3_vl(folder: Path) -> None:
+    """Qwen3-VL."""
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3VLConfig,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    names = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = tokenizer_with(folder, names, "<|vision_start|><|image_pad|><|vision_end|>")
+    start, end, image, video = ids(tokenizer, *names)
+    rope = {"rope_type": "default", "mrope_section": [4, 6, 6], "rope_theta": 10000.0}
+    Qwen3VLConfig(
+        text_config={**TEXT, "head_dim": 32, "rope_parameters": rope},
+        vision_config={
+            "depth": 2,
+            "hidden_size": 48,
+            "intermediate_size": 96,
+            "num_heads": 2,
+            "patch_size": 16,
+            "out_hidden_size": 128,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+        },
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        architectures=["Qwen3VLForConditionalGeneration"],
+    ).save_pretrained(folder)
+    pixels = {"shortest_edge": 32 * 32, "longest_edge": 32 * 32 * 36}
+    normal = {"patch_size": 16, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    Qwen3VLProcessor(
+        Qwen2VLImageProcessor(size=pixels, **normal),
+        tokenizer,
+        Qwen3VLVideoProcessor(size=pixels, **normal),
+        chat_template=tokenizer.chat_template,
+    ).save_pretrained(folder)
+
+
 def mistral3(folder: Path) -> None:
     """Mistral-3 in Hugging Face's layout."""
     from transformers import (
@@ -366,3 +407,6 @@ NATIVE: dict[str, Callable[[Path], None]] = {
     "paligemma": paligemma,
     "qwen2_audio": qwen2_audio,
 }
+
+# Of these nothing but the pictures' way is ours.
+PREPARED_ONLY: dict[str, Callable[[Path], None]] = {"qwen3_vl": qwen3_vl}

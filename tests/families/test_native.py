@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from sensorium.kernels.selection import KernelUnavailableError
 from sensorium.model_adapters.demo import SAMPLES
 from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.runner_buffer import TARGET
-from sensorium.model_adapters.square_rule import read_squares
-from tests.families.native_checkpoints import NATIVE
+from sensorium.model_adapters.picture_rules import read_rule
+from tests.families.native_checkpoints import NATIVE, PREPARED_ONLY
 from tests.families.native_deepseek import build_small_tower
 from tests.families.served import Answer, Served
 from tests.families.tiny import draw
@@ -59,8 +60,13 @@ LINEAR_LAYERS = {
     "qwen2_audio": 1,
 }
 
+# Families whose pictures are made by media workers to the last step.
+PREPARED = ("llava", "llava_next", "qwen2_vl", "qwen2_5_vl", "paligemma")
+# pytest sorts tests by the place of their parameter: first here, so that a family has one engine.
+FAMILIES = (*PREPARED, *(name for name in NATIVE if name not in PREPARED))
 
-@pytest.fixture(scope="module", params=NATIVE)
+
+@pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -178,8 +184,39 @@ def answers(served: Served, family: str) -> list[Answer]:
     return [served.generate(prompt, tokens=8) for prompt in prompts(served, family)]
 
 
+def prepared(served: Served, prompt: dict[str, Any]) -> dict[str, Any]:
+    """The prompt with its pictures as media workers prepare them."""
+    from vllm.multimodal.media.base import MediaWithBytes
+
+    recipe = served.llm.llm_engine.renderer.mm_processor.recipe
+    pictures = []
+    for picture in prompt["multi_modal_data"]["image"]:
+        rule = read_rule(recipe)
+        assert rule is not None
+        pixels = rule.prepare(np.array(picture), picture.size)
+        image = PreparedImage(picture.size, pixels, recipe)
+        pictures.append(MediaWithBytes(image, picture.tobytes()))
+    return {**prompt, "multi_modal_data": {"image": pictures}}
+
+
 def place(rows: torch.Tensor) -> tuple[int, torch.Size]:
     return rows.data_ptr(), rows.shape
+
+
+def test_pictures_of_qwen3_vl_from_a_worker_give_the_same_answer(tmp_path: Path) -> None:
+    """Its class computes as vLLM's. The first test here: no other engine runs beside it."""
+    PREPARED_ONLY["qwen3_vl"](tmp_path / "qwen3_vl")
+    served = Served(tmp_path / "qwen3_vl", load_format="dummy", limit_mm_per_prompt={"image": 2})
+    try:
+        served.llm.apply_model(redraw)
+        one, two, _ = prompts(served, "qwen3_vl")
+        whole = [served.generate(prompt, tokens=8) for prompt in (one, two)]
+        forget(served)
+        ours = [served.generate(prepared(served, prompt), tokens=8) for prompt in (one, two)]
+        assert ours == whole
+        assert whole[0].top[0] != whole[1].top[0]
+    finally:
+        served.close()
 
 
 def test_answers_are_those_of_vllm(
@@ -222,32 +259,13 @@ def test_answers_are_those_of_vllm(
                 assert step[token] == pytest.approx(value, abs=CLOSE)
 
 
-SQUARES = ("llava", "llava_next", "paligemma")
-
-
-def with_squares(served: Served, prompt: dict[str, Any]) -> dict[str, Any]:
-    """The prompt with its pictures as media workers prepare them."""
-    from vllm.multimodal.media.base import MediaWithBytes
-
-    recipe = served.llm.llm_engine.renderer.mm_processor.recipe
-    squares = []
-    for picture in prompt["multi_modal_data"]["image"]:
-        rule = read_squares(recipe)
-        assert rule is not None
-        pixels = rule.prepare(np.array(picture), picture.size)
-        image = PreparedImage(picture.size, pixels, recipe)
-        squares.append(MediaWithBytes(image, picture.tobytes()))
-    return {**prompt, "multi_modal_data": {"image": squares}}
-
-
-def test_squares_from_a_worker_give_the_same_answer(served: Served, family: str) -> None:
-    if family not in SQUARES:
-        pytest.skip("its pictures are left to vLLM")
+@pytest.mark.parametrize("family", PREPARED, indirect=True, scope="module")
+def test_pictures_from_a_worker_give_the_same_answer(served: Served, family: str) -> None:
     forget(served)
     prompt = prompts(served, family)[family != "paligemma"]  # two pictures where it takes two
     whole = served.generate(prompt, tokens=8)
     forget(served)
-    assert served.generate(with_squares(served, prompt), tokens=8) == whole
+    assert served.generate(prepared(served, prompt), tokens=8) == whole
 
 
 def test_merges_go_into_the_buffer_of_vllms_second_runner(

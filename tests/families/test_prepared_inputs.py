@@ -21,25 +21,25 @@ from vllm.multimodal.media.base import MediaWithBytes
 from vllm.multimodal.processing import BaseMultiModalProcessor, ProcessorInputs, TimingContext
 
 import sensorium.serving.engine.plugin
-from sensorium.model_adapters.engine.native.squares import normalise
 from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.serving.engine.native_pictures import recipe_for
 from sensorium.serving.media.image_work import image_job
 from tests.families.checkpoints import BUILDERS
-from tests.families.native_checkpoints import NATIVE
+from tests.families.native_checkpoints import NATIVE, PREPARED_ONLY
 from tests.serving.media.test_image_work import HEADER, file, photo
 
 pytestmark = pytest.mark.filterwarnings("default")
 SIZES = ((150, 70), (60, 120), (301, 97), (56, 56), (40, 33))
 OFF = TimingContext(enabled=False)
 COMPOSED = ("llava-v1.5", "llava-next")
+PREPARED = ("llava", "llava_next", "paligemma", "qwen2_vl", "qwen2_5_vl", *PREPARED_ONLY)
 
 
-@pytest.fixture(scope="module", params=[*COMPOSED, "llava", "llava_next", "paligemma"])
+@pytest.fixture(scope="module", params=[*COMPOSED, *PREPARED])
 def processor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder: Path = tmp_path_factory.mktemp("prepared") / request.param
     folder.mkdir()
-    (BUILDERS if request.param in COMPOSED else NATIVE)[request.param](folder)
+    (BUILDERS | NATIVE | PREPARED_ONLY)[request.param](folder)
     sensorium.serving.engine.plugin.register()
     config = ModelConfig(model=str(folder), dtype="float32", mm_processor_cache_gb=0.01)
     return MULTIMODAL_REGISTRY.create_processor(config)
@@ -85,13 +85,18 @@ def run(
     ]
 
 
-def tensors(item: Any) -> dict[str, Any]:
-    """What the model is given of a picture, its pixels normalised where they were not."""
+def tensors(processor: Any, item: Any) -> dict[str, Any]:
+    """What a tower is given of a picture, made of 8-bit values where that is left to the engine."""
     if item is None:
         return {}
     import torch
 
+    from sensorium.model_adapters.engine.native.patches import PatchInputs, spread_stills
+    from sensorium.model_adapters.engine.native.squares import normalise
+
     found = dict(item.get_data())
+    if isinstance(processor, PatchInputs):
+        found = spread_stills(found, processor.info.get_hf_config().vision_config)
     one = {key: value[None] for key, value in found.items()}
     return {key: value[0] for key, value in normalise(one, torch.float32).items()}
 
@@ -110,7 +115,7 @@ def test_the_engine_gets_what_vllm_would_send(
         items, wanted = mine["mm_kwargs"]["image"], other["mm_kwargs"]["image"]
         assert [item is None for item in items] == [item is None for item in wanted]
         for item, want in zip(items, wanted, strict=True):
-            _assert_same(tensors(item), tensors(want))
+            _assert_same(tensors(processor, item), tensors(processor, want))
     if cached:
         assert any(item is None for made in ours for item in made["mm_kwargs"]["image"])
 
@@ -127,6 +132,36 @@ def _assert_same(mine: dict[str, Any], other: dict[str, Any]) -> None:
         # A batch of vLLM's has as many squares for each picture as the largest one needs.
         want = want[: len(value)] if key == "pixel_values" else want
         np.testing.assert_array_equal(value.numpy(), want.numpy(), err_msg=key)
+
+
+@pytest.mark.parametrize("processor", ["qwen2_vl", "qwen3_vl"], indirect=True)
+@pytest.mark.parametrize("cached", [False, True], ids=["no cache", "cache"])
+def test_videos_beside_pictures_are_vllms(processor: Any, cached: bool) -> None:
+    text = processor.dummy_inputs.get_dummy_text({"image": 1, "video": 1})
+    prompt = processor.info.get_tokenizer().encode(f"{text} what happens?")
+    frames = np.stack([np.asarray(photo(84, 56, seed=number)) for number in range(4)])
+    known = {"fps": 2.0, "duration": 2.0, "total_num_frames": 4, "frames_indices": [0, 1, 2, 3]}
+    clip = (frames, {**known, "video_backend": "opencv", "do_sample_frames": False})
+
+    def made(make: Callable[[Any, bytes], Any]) -> list[Any]:
+        cache = LruKeyReplicatedSenderCache(processor.info.ctx.model_config) if cached else None
+        found = []
+        for content in [*contents()[:2], contents()[0]]:
+            media = {"image": [make(processor, content)], "video": [clip]}
+            items = processor.info.parse_mm_data(media, validate=False)
+            found.append(processor.apply(ProcessorInputs(prompt, items, cache=cache), OFF))
+        return found
+
+    for ours, theirs in zip(made(prepared), made(lambda _, file: decoded(file)), strict=True):
+        assert ours["prompt_token_ids"] == theirs["prompt_token_ids"]
+        assert ours["mm_placeholders"] == theirs["mm_placeholders"]
+        assert ours["mm_hashes"]["video"] == theirs["mm_hashes"]["video"]
+        (image, video), (other, same) = (
+            [made["mm_kwargs"][kind][0] for kind in ("image", "video")] for made in (ours, theirs)
+        )
+        assert (image is None) == (other is None)
+        _assert_same(tensors(processor, image), tensors(processor, other))
+        assert video == same
 
 
 def test_names_are_vllms(processor: Any) -> None:
@@ -166,6 +201,6 @@ def test_any_size_becomes_the_same_squares(processor: Any, seed: int) -> None:
             processor.apply(request(processor, [picture], None), OFF)
             for picture in (prepared(processor, content), decoded(content))
         ]
-        ours, theirs = (tensors(each["mm_kwargs"]["image"][0]) for each in made)
+        ours, theirs = (tensors(processor, each["mm_kwargs"]["image"][0]) for each in made)
         assert made[0]["prompt_token_ids"] == made[1]["prompt_token_ids"]
         _assert_same(ours, theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,13 +10,33 @@ from vllm.config import VllmConfig
 
 from sensorium.model_adapters.engine.embedding import merge, prepare
 from sensorium.model_adapters.engine.fp8_projection import Fp8Projection, fp8_projection
-from sensorium.model_adapters.engine.native.squares import normalise
 from sensorium.model_adapters.engine.runner_buffer import follow_runners
 
-__all__ = ["MergedInput", "rows_of"]
+__all__ = ["MergedInput", "TakesPrepared", "rows_of"]
 
 
-class MergedInput:
+class TakesPrepared:
+    """Goes before vLLM's class: its media come as workers prepared them."""
+
+    def tower_inputs(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What vLLM's class is given of the inputs that a processor of ours made."""
+        return inputs
+
+    def embed_multimodal(self, **inputs: Any) -> Any:
+        """Projected features of each medium."""
+        return super().embed_multimodal(**self.tower_inputs(inputs))  # type: ignore[misc]
+
+    def select_encoder_cudagraph_items(
+        self, mm_kwargs: Mapping[str, Any], indices: list[int]
+    ) -> dict[str, Any]:
+        """Some of the media; vLLM asks for them before it replays a captured tower."""
+        chosen: dict[str, Any] = super().select_encoder_cudagraph_items(  # type: ignore[misc]
+            self.tower_inputs(mm_kwargs), indices
+        )
+        return chosen
+
+
+class MergedInput(TakesPrepared):
     """Goes before vLLM's class: merges text and media by our operator where it can."""
 
     fp8: Fp8Projection | None = None
@@ -26,7 +47,6 @@ class MergedInput:
         self.fp8 = fp8_projection(vllm_config)
         if self.fp8 is not None:
             self.fp8.hold(self)
-        self.pixel_type = vllm_config.model_config.dtype
 
     def connectors(self) -> tuple[str, ...]:
         """Paths of the modules between the tower and the language model."""
@@ -37,7 +57,7 @@ class MergedInput:
         """Projected features of each medium; how they are projected is decided before the first."""
         if self.fp8 is not None:
             self.fp8.decide(self)
-        return super().embed_multimodal(**normalise(inputs, self.pixel_type))  # type: ignore[misc]
+        return super().embed_multimodal(**inputs)
 
     def embed_input_ids(
         self,

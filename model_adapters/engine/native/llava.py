@@ -38,7 +38,7 @@ from sensorium.kernels.pack_project import (
 )
 from sensorium.kernels.plans import all_rows
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
-from sensorium.model_adapters.engine.native.squares import SquareInputs
+from sensorium.model_adapters.engine.native.squares import NormalisesSquares, SquareInputs
 from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.prepared_inputs import Fields
 
@@ -75,7 +75,7 @@ def _llava_inputs(info: Any, dummy_inputs: Any) -> Any:
 @MULTIMODAL_REGISTRY.register_processor(
     _llava_inputs, info=_build_llava_or_pixtral_hf_info, dummy_inputs=LlavaDummyInputsBuilder
 )
-class Llava(MergedInput, LlavaForConditionalGeneration):
+class Llava(NormalisesSquares, MergedInput, LlavaForConditionalGeneration):
     """LLaVA-1.5 and its like."""
 
     def _process_image_input(self, image_input: Any) -> Any:
@@ -95,7 +95,7 @@ class Llava(MergedInput, LlavaForConditionalGeneration):
 @MULTIMODAL_REGISTRY.register_processor(
     _LlavaNextInputs, info=LlavaNextProcessingInfo, dummy_inputs=LlavaDummyInputsBuilder
 )
-class LlavaNext(MergedInput, LlavaNextForConditionalGeneration):
+class LlavaNext(NormalisesSquares, MergedInput, LlavaNextForConditionalGeneration):
     """LLaVA-1.6."""
 
     def _process_image_input(self, image_input: Any) -> Any:

@@ -11,7 +11,7 @@ from vllm.model_executor.models.paligemma import (
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.model_adapters.engine.native.base import MergedInput
-from sensorium.model_adapters.engine.native.squares import SquareInputs
+from sensorium.model_adapters.engine.native.squares import NormalisesSquares, SquareInputs
 
 __all__ = ["PaliGemma"]
 
@@ -23,7 +23,7 @@ class _PaliGemmaInputs(SquareInputs, PaliGemmaMultiModalProcessor):
 @MULTIMODAL_REGISTRY.register_processor(
     _PaliGemmaInputs, info=PaliGemmaProcessingInfo, dummy_inputs=PaliGemmaDummyInputsBuilder
 )
-class PaliGemma(MergedInput, PaliGemmaForConditionalGeneration):
+class PaliGemma(NormalisesSquares, MergedInput, PaliGemmaForConditionalGeneration):
     """PaliGemma and PaliGemma 2.
 
     vLLM 0.32 scales embedded text before it merges, where the authors scale everything and divide

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import torch
 from vllm.config import VllmConfig
-from vllm.model_executor.models.qwen2_5_vl import (
-    Qwen2_5_VisionPatchMerger,
-    Qwen2_5_VLForConditionalGeneration,
-)
+from vllm.model_executor.models import qwen2_5_vl
+from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import runs
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+from sensorium.model_adapters.engine.native.patches import PatchInputs, SpreadsStills
 
-__all__ = ["GatheringMerger", "Qwen2_5VL"]
+__all__ = ["GatheringMerger", "Qwen2_5_VLForConditionalGeneration"]
 
 
-class GatheringMerger(Qwen2_5_VisionPatchMerger):
+class GatheringMerger(qwen2_5_vl.Qwen2_5_VisionPatchMerger):
     """The same parameters; patches are normalised as they are joined."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -30,10 +29,21 @@ class GatheringMerger(Qwen2_5_VisionPatchMerger):
         return out
 
 
-class Qwen2_5VL(MergedInput, Qwen2_5_VLForConditionalGeneration):  # noqa: N801 - its name
+class _Inputs(PatchInputs, qwen2_5_vl.Qwen2_5_VLMultiModalProcessor):
+    """Pictures cut up by media workers."""
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    _Inputs,
+    info=qwen2_5_vl.Qwen2_5_VLProcessingInfo,
+    dummy_inputs=qwen2_5_vl.Qwen2_5_VLDummyInputsBuilder,
+)
+class Qwen2_5_VLForConditionalGeneration(  # noqa: N801 - vLLM's speculative decoding asks for it
+    SpreadsStills, MergedInput, qwen2_5_vl.Qwen2_5_VLForConditionalGeneration
+):
     """Qwen2.5-VL with the gathering merger."""
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)
-        if type(self.visual.merger) is Qwen2_5_VisionPatchMerger:
+        if type(self.visual.merger) is qwen2_5_vl.Qwen2_5_VisionPatchMerger:
             self.visual.merger.__class__ = GatheringMerger

@@ -9,12 +9,17 @@ import torch
 from vllm.config import VllmConfig
 from vllm.model_executor.models.qwen2_vl import (
     Qwen2VisionPatchMerger,
+    Qwen2VLDummyInputsBuilder,
     Qwen2VLForConditionalGeneration,
+    Qwen2VLMultiModalProcessor,
+    Qwen2VLProcessingInfo,
 )
+from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import runs
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+from sensorium.model_adapters.engine.native.patches import PatchInputs, SpreadsStills
 
 __all__ = ["GatheringMerger", "Qwen2VL"]
 
@@ -38,7 +43,14 @@ class GatheringMerger(Qwen2VisionPatchMerger):
         return out
 
 
-class Qwen2VL(MergedInput, Qwen2VLForConditionalGeneration):
+class _Qwen2VLInputs(PatchInputs, Qwen2VLMultiModalProcessor):
+    """Pictures cut up by media workers."""
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    _Qwen2VLInputs, info=Qwen2VLProcessingInfo, dummy_inputs=Qwen2VLDummyInputsBuilder
+)
+class Qwen2VL(SpreadsStills, MergedInput, Qwen2VLForConditionalGeneration):
     """Qwen2-VL with the gathering merger."""
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:

@@ -12,13 +12,15 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
+from vllm.config import VllmConfig
 from vllm.multimodal.inputs import MultiModalFieldConfig
 
+from sensorium.model_adapters.engine.native.base import TakesPrepared
 from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.prepared_inputs import Fields, PreparedInputs
 from sensorium.model_adapters.square_rule import SquareRule
 
-__all__ = ["SquareInputs", "normalise", "rule_of"]
+__all__ = ["NormalisesSquares", "SquareInputs", "normalise", "rule_of"]
 
 _PIXELS, _NORMAL = "pixel_values", "pixel_normal"
 _BICUBIC = 3
@@ -89,6 +91,18 @@ class SquareInputs(PreparedInputs):
         squares = [torch.from_numpy(picture.pixels) for picture in pictures]
         pixels = squares if self.tiled else [square[0] for square in squares]
         return {_PIXELS: (each, pixels), _NORMAL: (each, [self._normal] * len(pictures))}
+
+
+class NormalisesSquares(TakesPrepared):
+    """Goes before vLLM's class whose processor is a `SquareInputs`."""
+
+    def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
+        self.pixel_type = vllm_config.model_config.dtype
+
+    def tower_inputs(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With pixels as the tower takes them."""
+        return normalise(inputs, self.pixel_type)
 
 
 def normalise(inputs: Mapping[str, Any], dtype: torch.dtype) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from PIL import Image
 pytest.importorskip("torch", reason="an engine extra brings it")
 
 from sensorium.model_adapters.engine.prepared import RECIPES
+from sensorium.model_adapters.patch_rule import PatchRule
 from sensorium.serving.engine.native_pictures import fit_of, fit_pictures
 from sensorium.serving.media.fitting import Fit, read_fit
 from sensorium.serving.media.image_work import image_job
@@ -88,6 +89,13 @@ def test_rules_are_the_processors_own() -> None:
         small += target is not None
         assert target in (None, (width, height))
     assert small > 2000
+
+
+def test_a_picture_too_long_for_patches_says_so() -> None:
+    rule = PatchRule(14, 2, 3136, 47_040)
+    assert rule.seen((2000, 10))[1] == 28
+    with pytest.raises(ValueError, match=r"2001x10 pixels: .* more than 200 times"):
+        rule.seen((2001, 10))
 
 
 def test_small_pictures_are_left_alone() -> None:
