@@ -59,3 +59,9 @@ class SquareRule(PictureRule):
         if self.way == "crop":
             return stacked([crop_middle(picture, self.edge, size, torch_bicubic)])
         return stacked([torch_bicubic(picture, (self.edge, self.edge))])
+
+    def prepare_nearly(self, picture: Picture, size: Size) -> Pixels:
+        """As `prepare`, a crop by `crop_middle` with `nearly`."""
+        if self.way != "crop":
+            return self.prepare(picture, size)
+        return stacked([crop_middle(picture, self.edge, size, torch_bicubic, nearly=True)])

@@ -137,7 +137,8 @@ def _squares(
     if picture is None or mode not in (None, "RGB"):
         whole = image if picture is None else Image.fromarray(picture)
         picture = np.array(in_mode(whole, mode, tuple(header["background"])).convert("RGB"))
-    return rule.prepare(picture, size)
+    prepare = rule.prepare if header["exact"] else rule.prepare_nearly
+    return prepare(picture, size)
 
 
 def _drawn(

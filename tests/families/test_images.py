@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from sensorium.model_adapters import images
-from sensorium.model_adapters.images import pad_and_resize, prepare
+from sensorium.model_adapters.images import crop_middle, pad_and_resize, prepare
 from sensorium.model_adapters.plan import Plan
-from sensorium.model_adapters.resampling import bicubic, fast_bicubic
+from sensorium.model_adapters.resampling import Picture, bicubic, fast_bicubic
 from tests.families.test_plan import plan
 from tests.families.test_registry import LLAVA, config
 
@@ -141,6 +141,43 @@ def test_the_fast_resampler_differs_by_one_level_in_few_values(size: tuple[int, 
     exact, fast = (resample(image, (336, 200)).astype(int) for resample in (bicubic, fast_bicubic))
     assert np.abs(exact - fast).max() <= 1
     assert np.mean(exact != fast) < 0.01
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        (640, 360),
+        (1280, 720),
+        (720, 1280),
+        (641, 487),
+        (500, 336),
+        (999, 336),
+        (90, 60),
+        (336, 336),
+    ],
+    ids=str,
+)
+def test_a_middle_alone_is_nearly_the_middle_of_the_whole(size: tuple[int, int]) -> None:
+    picture = np.array(noise(64, 48).resize(size, Image.Resampling.BICUBIC))
+    whole, alone = (
+        crop_middle(picture, 336, size, fast_bicubic, nearly=nearly).astype(int)
+        for nearly in (False, True)
+    )
+    assert alone.shape == whole.shape == (336, 336, 3)
+    difference = np.abs(alone - whole)
+    assert difference.mean() < 0.1
+    assert difference.max() <= 3
+
+
+def test_what_a_crop_does_not_show_is_not_resized() -> None:
+    made = []
+
+    def resample(picture: Picture, size: tuple[int, int]) -> Picture:
+        made.append((picture.shape, size))
+        return np.zeros((size[1], size[0], 3), np.uint8)
+
+    crop_middle(np.zeros((360, 640, 3), np.uint8), 336, (1280, 720), resample, nearly=True)
+    assert made == [((360, 372, 3), (347, 336))]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
