@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sensorium.model_adapters.grid_rule import GridRule
+from sensorium.model_adapters.multiples_rule import MultiplesRule
 from sensorium.model_adapters.patch_rule import PatchRule
 from sensorium.model_adapters.picture_rule import PictureRule
+from sensorium.model_adapters.split_rule import SplitRule
 from sensorium.model_adapters.square_rule import SquareRule
 
 __all__ = ["read_rule"]
 
-_KINDS: tuple[type[PictureRule], ...] = (SquareRule, PatchRule)
+_KINDS: tuple[type[PictureRule], ...] = (
+    SquareRule,
+    PatchRule,
+    MultiplesRule,
+    SplitRule,
+    GridRule,
+)
 
 
 def read_rule(recipe: str) -> PictureRule | None:

@@ -14,7 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["Picture", "Resample", "bicubic", "fast_bicubic", "resized_part", "torch_bicubic"]
+__all__ = [
+    "Picture",
+    "Resample",
+    "bicubic",
+    "fast_bicubic",
+    "resized_part",
+    "torch_bicubic",
+    "torch_resized",
+]
 
 # Pixels beside a part among which its border is looked for, and by how much of a pixel it may miss.
 _REACH, _MISS = 24, 0.02
@@ -41,6 +49,11 @@ def fast_bicubic(picture: Picture, size: tuple[int, int]) -> Picture:
 
 def torch_bicubic(picture: Picture, size: tuple[int, int]) -> Picture:
     """As torchvision resizes 8-bit tensors, to the last bit."""
+    return torch_resized(picture, size, "bicubic")
+
+
+def torch_resized(picture: Picture, size: tuple[int, int], filtering: str) -> Picture:
+    """As `torch_bicubic`, by torch's filter of that name."""
     import torch
 
     if size == (picture.shape[1], picture.shape[0]):
@@ -52,9 +65,9 @@ def torch_bicubic(picture: Picture, size: tuple[int, int]) -> Picture:
         # as long to part them.
         pixels[None].permute(0, 3, 1, 2),
         size=(size[1], size[0]),
-        mode="bicubic",
+        mode=filtering,
         antialias=True,
-        align_corners=False,
+        align_corners=None if filtering == "lanczos" else False,
     )
     found: Picture = scaled[0].permute(1, 2, 0).numpy()
     return found

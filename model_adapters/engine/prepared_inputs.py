@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from vllm.exceptions import VLLMValidationError
@@ -25,8 +26,9 @@ from vllm.multimodal.processing import BaseMultiModalProcessor, ProcessorInputs,
 from vllm.multimodal.processing.processor import MultiModalProcessingResult
 
 from sensorium.model_adapters.engine.prepared import PreparedImage
+from sensorium.model_adapters.picture_rule import PictureRule
 
-__all__ = ["Fields", "PreparedInputs"]
+__all__ = ["Fields", "PreparedInputs", "RuledInputs"]
 
 # By key, how vLLM batches a field, and each picture's part of it.
 Fields = Mapping[str, tuple[MultiModalFieldConfig, Sequence[torch.Tensor]]]
@@ -116,6 +118,29 @@ class PreparedInputs(BaseMultiModalProcessor[Any]):
                 raise VLLMValidationError("the picture was prepared for another model")
             missing.append(picture)
         return missing
+
+
+class RuledInputs(PreparedInputs):
+    """Goes before a processor whose pictures are made by a rule, if by any that we know.
+
+    `options` are those of the server's `mm_processor_kwargs` that the rule takes in.
+    """
+
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    def read_rule(self) -> PictureRule | None:
+        """The rule that the model's own processor follows; None where we know none."""
+        raise NotImplementedError
+
+    @cached_property
+    def rule(self) -> PictureRule | None:
+        """What `read_rule` found."""
+        return self.read_rule()
+
+    @cached_property
+    def recipe(self) -> str:  # type: ignore[override]
+        """The rule as text; "" where we know none."""
+        return "" if self.rule is None else self.rule.recipe()
 
 
 def _prepared(items: MultiModalDataItems) -> list[PreparedImage | None] | None:

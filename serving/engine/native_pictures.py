@@ -45,7 +45,8 @@ def recipe_for(processor: Any, config: Any) -> str:
     """
     planned: str | None = config.media_io_kwargs.get("image", {}).get("recipe")
     # A composed model has a recipe of its own; options for the processor may change its sizes.
-    if planned is not None or config.mm_processor_kwargs:
+    unknown = set(config.mm_processor_kwargs or ()) - getattr(processor, "options", frozenset())
+    if planned is not None or unknown:
         return planned or ""
     try:
         made = processor.info.get_hf_processor()

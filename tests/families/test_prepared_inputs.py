@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ pytestmark = pytest.mark.filterwarnings("default")
 SIZES = ((150, 70), (60, 120), (301, 97), (56, 56), (40, 33))
 OFF = TimingContext(enabled=False)
 COMPOSED = ("llava-v1.5", "llava-next")
-PREPARED = ("llava", "llava_next", "paligemma", "qwen2_vl", "qwen2_5_vl", *PREPARED_ONLY)
+PREPARED = (
+    *(name for name in NATIVE if name not in ("deepseek_vl2", "qwen2_audio")),
+    *PREPARED_ONLY,
+)
 
 
 @pytest.fixture(scope="module", params=[*COMPOSED, *PREPARED])
@@ -90,7 +94,9 @@ def tensors(processor: Any, item: Any) -> dict[str, Any]:
     if item is None:
         return {}
     import torch
+    from vllm.model_executor.models.idefics3 import Idefics3MultiModalProcessor
 
+    from sensorium.model_adapters.engine.native.idefics3 import with_mask
     from sensorium.model_adapters.engine.native.patches import PatchInputs, spread_stills
     from sensorium.model_adapters.engine.native.squares import normalise
 
@@ -98,7 +104,8 @@ def tensors(processor: Any, item: Any) -> dict[str, Any]:
     if isinstance(processor, PatchInputs):
         found = spread_stills(found, processor.info.get_hf_config().vision_config)
     one = {key: value[None] for key, value in found.items()}
-    return {key: value[0] for key, value in normalise(one, torch.float32).items()}
+    found = {key: value[0] for key, value in normalise(one, torch.float32).items()}
+    return dict(with_mask(found)) if isinstance(processor, Idefics3MultiModalProcessor) else found
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["no cache", "cache"])
@@ -128,7 +135,7 @@ def _assert_same(mine: dict[str, Any], other: dict[str, Any]) -> None:
     assert mine.keys() == other.keys()
     for key, value in mine.items():
         want = other[key]
-        assert value.dtype == want.dtype or key == "pixel_values", key
+        assert value.dtype == want.dtype, key
         # A batch of vLLM's has as many squares for each picture as the largest one needs.
         want = want[: len(value)] if key == "pixel_values" else want
         np.testing.assert_array_equal(value.numpy(), want.numpy(), err_msg=key)
@@ -162,6 +169,48 @@ def test_videos_beside_pictures_are_vllms(processor: Any, cached: bool) -> None:
         assert (image is None) == (other is None)
         _assert_same(tensors(processor, image), tensors(processor, other))
         assert video == same
+
+
+def test_pixel_limits_of_the_server_hold(tmp_path: Path) -> None:
+    NATIVE["qwen2_vl"](tmp_path / "qwen2_vl")
+    sensorium.serving.engine.plugin.register()
+    made = []
+    for limits in ({}, {"max_pixels": 28 * 28 * 6}):
+        model = str(tmp_path / "qwen2_vl")
+        config = ModelConfig(model=model, dtype="float32", mm_processor_kwargs=limits)
+        processor = MULTIMODAL_REGISTRY.create_processor(config)
+        for content in contents():
+            ours, theirs = (
+                processor.apply(request(processor, [picture], None), OFF)
+                for picture in (prepared(processor, content), decoded(content))
+            )
+            assert ours["prompt_token_ids"] == theirs["prompt_token_ids"]
+            items = (each["mm_kwargs"]["image"][0] for each in (ours, theirs))
+            _assert_same(*(tensors(processor, item) for item in items))
+            made.append(len(ours["prompt_token_ids"]))
+    unlimited, limited = made[: len(SIZES)], made[len(SIZES) :]
+    assert max(limited) < max(unlimited)
+
+
+def test_a_captured_tower_gets_what_it_was_captured_with() -> None:
+    import torch
+
+    from sensorium.model_adapters.engine.native.patches import SpreadsStills
+
+    class Theirs:
+        def select_encoder_cudagraph_items(self, inputs: Any, indices: list[int]) -> Any:
+            return inputs
+
+    class Model(SpreadsStills, Theirs):
+        config = SimpleNamespace(vision_config=SimpleNamespace(temporal_patch_size=2))
+
+    patches = torch.arange(24, dtype=torch.uint8).view(2, 12)
+    inputs = {"pixel_values": patches, "is_still": torch.tensor([True])}
+    found = Model().select_encoder_cudagraph_items(inputs, [0])
+    assert list(found) == ["pixel_values"]
+    twice = patches.view(2, 3, 1, 4).repeat(1, 1, 2, 1).view(2, 24)
+    assert torch.equal(found["pixel_values"], twice)
+    assert Model().select_encoder_cudagraph_items(found, [0]) == found
 
 
 def test_names_are_vllms(processor: Any) -> None:

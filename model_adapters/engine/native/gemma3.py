@@ -5,13 +5,18 @@ from __future__ import annotations
 import torch
 from vllm.config import VllmConfig
 from vllm.model_executor.models.gemma3_mm import (
+    Gemma3DummyInputsBuilder,
     Gemma3ForConditionalGeneration,
+    Gemma3MultiModalProcessor,
     Gemma3MultiModalProjector,
+    Gemma3ProcessingInfo,
 )
+from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import squares
 from sensorium.model_adapters.engine.native.base import MergedInput, rows_of
+from sensorium.model_adapters.engine.native.squares import NormalisesSquares, SquareInputs
 
 __all__ = ["GatheringProjector", "Gemma3"]
 
@@ -36,7 +41,16 @@ class GatheringProjector(Gemma3MultiModalProjector):
         return projected.view(images, -1, projected.shape[-1]).type_as(vision_outputs)
 
 
-class Gemma3(MergedInput, Gemma3ForConditionalGeneration):
+class _Gemma3Inputs(SquareInputs, Gemma3MultiModalProcessor):
+    """A square each; with pan and scan pictures are vLLM's."""
+
+    counted = "num_patches"
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    _Gemma3Inputs, info=Gemma3ProcessingInfo, dummy_inputs=Gemma3DummyInputsBuilder
+)
+class Gemma3(NormalisesSquares, MergedInput, Gemma3ForConditionalGeneration):
     """Gemma-3 with the gathering projector."""
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from vllm.config import VllmConfig
 from vllm.model_executor.models.mistral3 import (
+    Mistral3DummyInputsBuilder,
     Mistral3ForConditionalGeneration,
+    Mistral3MultiModalProcessor,
     Mistral3MultiModalProjector,
+    Mistral3ProcessingInfo,
 )
+from vllm.multimodal import MULTIMODAL_REGISTRY
+from vllm.multimodal.inputs import MultiModalFieldConfig
 
 from sensorium.kernels.fold import unfold_to_squares
 from sensorium.kernels.gather_norm import gather_norm
 from sensorium.kernels.plans import grids
 from sensorium.model_adapters.engine.native.base import MergedInput
+from sensorium.model_adapters.engine.prepared import PreparedImage
+from sensorium.model_adapters.engine.prepared_inputs import Fields, RuledInputs
+from sensorium.model_adapters.multiples_rule import MultiplesRule
 
 __all__ = ["GatheringProjector", "Mistral3"]
+
+_BICUBIC = 3
 
 
 class GatheringProjector(Mistral3MultiModalProjector):
@@ -44,6 +55,30 @@ class GatheringProjector(Mistral3MultiModalProjector):
         weight.data.copy_(unfold_to_squares(weight.data, merger.spatial_merge_size))
 
 
+class _Mistral3Inputs(RuledInputs, Mistral3MultiModalProcessor):
+    """A picture each, of its own size; vLLM's tower normalises it."""
+
+    def read_rule(self) -> MultiplesRule | None:
+        """None where the tower does not normalise: then the processor makes the values."""
+        processor = self.info.get_hf_processor()
+        made = processor.image_processor
+        longest = dict(made.size).get("longest_edge")
+        known = made.do_resize and made.resample == _BICUBIC
+        if not (longest and known and self.info.ctx.get_mm_config().mm_device_do_normalize):
+            return None
+        # The processor gives the other one this step, whatever its own is.
+        return MultiplesRule(longest, processor.patch_size * processor.spatial_merge_size)
+
+    def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
+        """The pictures as 8-bit values `[3, rows, columns]`."""
+        each = MultiModalFieldConfig.batched("image")
+        pixels = [torch.from_numpy(picture.pixels[0]) for picture in pictures]
+        return {"pixel_values": (each, pixels)}
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    _Mistral3Inputs, info=Mistral3ProcessingInfo, dummy_inputs=Mistral3DummyInputsBuilder
+)
 class Mistral3(MergedInput, Mistral3ForConditionalGeneration):
     """Mistral-3 with the gathering projector."""
 

@@ -8,7 +8,6 @@ that sees two frames at a time wants a still. Here the second copy is made in th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from vllm.multimodal.inputs import MultiModalFieldConfig
 
 from sensorium.model_adapters.engine.native.base import TakesPrepared
 from sensorium.model_adapters.engine.prepared import PreparedImage
-from sensorium.model_adapters.engine.prepared_inputs import Fields, PreparedInputs
+from sensorium.model_adapters.engine.prepared_inputs import Fields, RuledInputs
 from sensorium.model_adapters.patch_rule import PatchRule
 
 __all__ = ["PatchInputs", "SpreadsStills", "patch_rule_of", "spread_stills"]
@@ -35,37 +34,37 @@ def patch_rule_of(image_processor: Any) -> PatchRule | None:
     return PatchRule(made.patch_size, made.merge_size, size["shortest_edge"], size["longest_edge"])
 
 
-class PatchInputs(PreparedInputs):
+class PatchInputs(RuledInputs):
     """Goes before a processor of vLLM's that calls Qwen-VL's."""
 
-    @cached_property
-    def _rule(self) -> PatchRule | None:
+    options = frozenset({"min_pixels", "max_pixels"})
+
+    def read_rule(self) -> PatchRule | None:
+        """None where the tower does not normalise: then the processor makes the values."""
         if not self.info.ctx.get_mm_config().mm_device_do_normalize:
             return None
         return patch_rule_of(self.info.get_image_processor())
-
-    @cached_property
-    def recipe(self) -> str:  # type: ignore[override]
-        """The rule by which Hugging Face's processor cuts pictures; "" where we know none."""
-        return "" if self._rule is None else self._rule.recipe()
 
     def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
         """The patches as 8-bit values `[patches, 3 * patch * patch]`, and how they lie.
 
         What is known to be still is never in one batch with what the processor made.
         """
-        rule = self._rule
-        assert rule is not None  # else there were no recipe
-        shapes = [rule.seen(picture.size) for picture in pictures]
-        grids = [(1, height // rule.patch, width // rule.patch) for width, height in shapes]
         each = MultiModalFieldConfig.batched("image")
         kept = MultiModalFieldConfig.batched("image", keep_on_cpu=True)
         pixels = [torch.from_numpy(picture.pixels).flatten(1) for picture in pictures]
         return {
             _PIXELS: (MultiModalFieldConfig.flat("image", []), pixels),
-            _GRID: (kept, [torch.tensor(grid) for grid in grids]),
+            _GRID: (kept, [self._grid(picture) for picture in pictures]),
             _STILL: (each, [torch.tensor(True)] * len(pictures)),
         }
+
+    def _grid(self, picture: PreparedImage) -> torch.Tensor:
+        """One frame, and the rows and columns of patches."""
+        rule = self.rule
+        assert isinstance(rule, PatchRule)  # by which the picture was prepared
+        width, height = rule.seen(picture.size)
+        return torch.tensor((1, height // rule.patch, width // rule.patch))
 
 
 class SpreadsStills(TakesPrepared):
