@@ -133,8 +133,9 @@ def _workers(recipe: str, exact: bool) -> Iterator[Path]:
 
     from sensorium.model_adapters.engine.prepared import PreparedImage
     from sensorium.serving.media.limits import MediaLimits
-    from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+    from sensorium.serving.media.pipeline import MediaPipeline
     from sensorium.serving.media.pool import PoolOptions
+    from sensorium.serving.media.prepared import Recipe
 
     pipeline = MediaPipeline(MediaLimits(cache_bytes=0), PoolOptions(workers=1), exact=exact)
     loop = asyncio.new_event_loop()

@@ -34,7 +34,8 @@ from sensorium.serving.media.content import Content
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
 from sensorium.serving.media.lifted import Medium, lifted_of
 from sensorium.serving.media.origin import field_of
-from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+from sensorium.serving.media.pipeline import MediaPipeline
+from sensorium.serving.media.prepared import Recipe
 
 __all__ = ["MediaError", "SensoriumMediaConnector"]
 

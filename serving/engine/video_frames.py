@@ -21,7 +21,7 @@ from vllm.multimodal.video import VIDEO_LOADER_REGISTRY, get_video_loader_backen
 from vllm.multimodal.video_decoders import VideoSourceMetadata, decode_video
 
 from sensorium.serving.media.content import Content
-from sensorium.serving.media.pipeline import FrameRule, PreparedVideo, VideoSource
+from sensorium.serving.media.prepared import FrameRule, PreparedVideo, VideoSource
 
 __all__ = ["VideoFrames"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 __all__ = ["Content", "joined"]
 
-Content = bytes | mmap.mmap
+Content = bytes | bytearray | mmap.mmap
 _LONG = 1 << 20
 
 

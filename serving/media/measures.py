@@ -61,6 +61,7 @@ class MediaMeasures:
             registry=self.registry,
         )
         cached.labels("prepared").set_function(lambda: pipeline.prepared.bytes)
+        cached.labels("decoded").set_function(lambda: pipeline.decoded.kept.bytes)
         cached.labels("fetched").set_function(lambda: pipeline.downloads.bytes)
         self.registry.register(_Downloads(pipeline))
         replaced = Gauge(
@@ -85,11 +86,22 @@ class MediaMeasures:
         """A medium that was fetched; what it is, is not known yet."""
         self._took("download", "any", seconds)
 
-    def worked(self, media: str, answer: Answer, size: int, pixels: int = 0) -> None:
-        """A medium that a worker prepared."""
-        self._items.labels(media, "prepared").inc()
+    def worked(
+        self,
+        media: str,
+        answer: Answer,
+        size: int = 0,
+        pixels: int = 0,
+        outcome: str = "prepared",
+    ) -> None:
+        """A medium that a worker prepared, from a file of so many bytes or what was `decoded`."""
+        self._items.labels(media, outcome).inc()
         self._bytes.labels(media).inc(size)
         self._pixels.labels(media).inc(pixels)
+        self.took(media, answer)
+
+    def took(self, media: str, answer: Answer) -> None:
+        """How long a worker's answer took."""
         self._took("queue", media, answer.waited)
         for stage, milliseconds in answer.header["milliseconds"].items():
             self._took(stage, media, milliseconds / 1000)

@@ -8,137 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import math
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from sensorium.model_adapters.audio_model import AudioModel
 from sensorium.serving.media.budget import RequestLimits, spend
 from sensorium.serving.media.cache import SingleFlightCache
 from sensorium.serving.media.content import Content
+from sensorium.serving.media.decoded import DecodedPicture, DecodedPictures
 from sensorium.serving.media.downloads import Downloads
 from sensorium.serving.media.limits import MediaLimits
 from sensorium.serving.media.measures import MediaMeasures
 from sensorium.serving.media.origin import request_mark
 from sensorium.serving.media.pool import Answer, MediaPool, MediaWorkError, PoolOptions, Reply
+from sensorium.serving.media.prepared import (
+    FrameRule,
+    PreparedPicture,
+    PreparedSound,
+    PreparedVideo,
+    Recipe,
+    VideoSource,
+)
 from sensorium.serving.settings import ServeSettings
 
-__all__ = [
-    "FrameRule",
-    "MediaPipeline",
-    "PreparedPicture",
-    "PreparedSound",
-    "PreparedVideo",
-    "Recipe",
-    "VideoSource",
-]
+__all__ = ["MediaPipeline"]
 
 # Bytes whose digest takes more than a millisecond, and is left to a thread.
 _LONG = 1 << 20
 # Decoding a recording takes a thousandth of its length on a machine that does nothing else.
 _DECODE_SECONDS, _DECODE_SPEED = 60.0, 60.0
 _RECORDERS = 2
-# Of the memory for media the part that keeps files as they were fetched: a fourth.
-_FILES_SHARE = 4
+# Of the memory for media a fourth keeps files as they were fetched, an eighth decoded pictures:
+# these are ten times as large as what is prepared of them, and would push it out.
+_FILES_SHARE, _DECODED_SHARE = 4, 8
 # Rules of sampling take time and memory by these.
 _MOST_FRAMES, _MOST_FPS = 10_000_000, 100_000.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one model's pictures are prepared.
-
-    `plan` is a composed model's plan as JSON, or a `Fit`'s recipe. Without a plan a picture is
-    decoded in `mode` (None: its own) over `background`; whole, where there is no `Fit` either.
-    """
-
-    plan: str = ""
-    mode: str | None = "RGB"
-    background: tuple[int, ...] = (255, 255, 255)
-
-    def key(self) -> bytes:
-        """Names the recipe among all."""
-        text = json.dumps([self.plan, self.mode, self.background])
-        return hashlib.sha256(text.encode()).digest()
-
-
-@dataclass(frozen=True)
-class PreparedPicture:
-    """A picture, prepared: `pixels` are `[squares, 3, size, size]` from 0 to 255 for a plan.
-
-    Without a plan they are the decoded picture's bytes in `mode`, `drawn` large. `size` is the
-    file's own upright (width, height); `digest` names content and recipe together.
-    """
-
-    digest: bytes
-    size: tuple[int, int]
-    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-    mode: str = ""
-    drawn: tuple[int, int] = (0, 0)
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes of the cache."""
-        return self.pixels.nbytes
-
-    def image(self) -> Image.Image:
-        """The decoded picture; it shares the pixels, so it must not be drawn into."""
-        return Image.frombuffer(self.mode, self.drawn, self.pixels, "raw", self.mode, 0, 1)
-
-
-@dataclass(frozen=True)
-class VideoSource:
-    """What is known of a video before it is decoded; `fps` and `duration` (s) are 0 if unknown."""
-
-    frames: int
-    fps: float
-    duration: float
-
-
-@dataclass(frozen=True)
-class FrameRule:
-    """Which frames of a video a model wants: `choose` gives indices, `name` tells rules apart.
-
-    `choose` is called in a thread.
-    """
-
-    name: str
-    choose: Callable[[VideoSource], list[int]]
-
-
-@dataclass(frozen=True)
-class PreparedVideo:
-    """A video's frames, uint8 `[frames, height, width, 3]`, and their indices, ascending."""
-
-    digest: bytes
-    pixels: npt.NDArray[np.uint8]
-    indices: list[int]
-    source: VideoSource
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes of the cache."""
-        return self.pixels.nbytes
-
-
-@dataclass(frozen=True)
-class PreparedSound:
-    """A sound: mono samples, and how many there are in a second."""
-
-    samples: npt.NDArray[np.float32]
-    rate: int
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes of the cache."""
-        return self.samples.nbytes
 
 
 _Prepared = PreparedPicture | PreparedVideo | PreparedSound
@@ -165,8 +74,11 @@ class MediaPipeline:
         self.pool = MediaPool(options)
         self.recordings = MediaPool(recordings or PoolOptions(_RECORDERS))
         for_files = self.limits.cache_bytes // _FILES_SHARE
+        for_decoded = self.limits.cache_bytes // _DECODED_SHARE
         self.downloads = Downloads(for_files)
-        self.prepared = SingleFlightCache[_Prepared](self.limits.cache_bytes - for_files)
+        self.decoded = DecodedPictures(for_decoded)
+        left = self.limits.cache_bytes - for_files - for_decoded
+        self.prepared = SingleFlightCache[_Prepared](left)
         self.measures = MediaMeasures(self)
 
     def start(self) -> None:
@@ -207,8 +119,8 @@ class MediaPipeline:
         Raises MediaWorkError for one that cannot be used.
         """
 
-        def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedPicture]:
-            return self._picture(digest, content, recipe)
+        def prepare(file: bytes, digest: bytes) -> Coroutine[Any, Any, PreparedPicture]:
+            return self._picture(file, digest, content, recipe)
 
         found = await self._once("image", content, recipe.key(), prepare)
         spend("pixels", math.prod(found.size))
@@ -220,7 +132,7 @@ class MediaPipeline:
         Raises MediaWorkError for one that cannot be used.
         """
 
-        def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedVideo]:
+        def prepare(file: bytes, digest: bytes) -> Coroutine[Any, Any, PreparedVideo]:
             return self._video(digest, content, rule)
 
         found = await self._once("video", content, f"video {rule.name}".encode(), prepare)
@@ -234,10 +146,10 @@ class MediaPipeline:
         """
         name = "" if model is None else model.name
 
-        def prepare(digest: bytes) -> Coroutine[Any, Any, PreparedSound]:
+        def prepare(file: bytes, digest: bytes) -> Coroutine[Any, Any, PreparedSound]:
             return self._sound(content, name)
 
-        found = await self._once("audio", content, f"sound {name}".encode(), prepare)
+        found = await self._once("audio", content, _how_heard(model), prepare)
         spend("seconds", len(found.samples) / found.rate)
         return found
 
@@ -246,17 +158,21 @@ class MediaPipeline:
         kind: str,
         content: Content,
         how: bytes,
-        prepare: Callable[[bytes], Coroutine[Any, Any, _P]],
+        prepare: Callable[[bytes, bytes], Coroutine[Any, Any, _P]],
     ) -> _P:
-        """What was prepared lately of this content, or is being prepared, or a new preparation."""
+        """What was prepared lately of this content, or is being prepared, or a new preparation.
+
+        `prepare` is given the digests of the content, and of that and `how` together.
+        """
         long = len(content) > _LONG
-        digest = await asyncio.to_thread(_digest, content, how) if long else _digest(content, how)
+        file = await asyncio.to_thread(_digest, content) if long else _digest(content)
+        digest = _digest(file, how)
         prepared_now = False
 
         def prepare_now() -> Coroutine[Any, Any, _P]:
             nonlocal prepared_now
             prepared_now = True
-            return prepare(digest)
+            return prepare(file, digest)
 
         found = await self.prepared.get(digest, prepare_now)
         if not prepared_now:
@@ -273,10 +189,12 @@ class MediaPipeline:
         try:
             return await self.pool.run(request_mark(), {"kind": kind, **header}, content, reply)
         except MediaWorkError:
-            self.measures.failed(kind)
+            self.measures.failed(kind.removeprefix("decoded "))
             raise
 
-    async def _picture(self, digest: bytes, content: Content, recipe: Recipe) -> PreparedPicture:
+    async def _picture(
+        self, file: bytes, digest: bytes, content: Content, recipe: Recipe
+    ) -> PreparedPicture:
         header: dict[str, Any] = {
             "max_pixels": self.limits.pixels,
             "exact": self.exact,
@@ -284,17 +202,37 @@ class MediaPipeline:
             "mode": recipe.mode,
             "background": recipe.background,
         }
-        answer = await self._work("image", header, content)
+        answer = await self._prepared_picture(file, recipe.key(), header, content)
         floats = answer.header.get("dtype") == "float32"
         kind: type[np.uint8 | np.float32] = np.float32 if floats else np.uint8
         pixels: npt.NDArray[Any] = np.frombuffer(answer.content, dtype=kind)
         width, height = answer.header["size"]
-        self.measures.worked("image", answer, len(content), width * height)
         if "shape" in answer.header:
             pixels = pixels.reshape(answer.header["shape"])
             return PreparedPicture(digest, (width, height), pixels)
         drawn = tuple(answer.header["drawn"])
         return PreparedPicture(digest, (width, height), pixels, answer.header["mode"], drawn)
+
+    async def _prepared_picture(
+        self, file: bytes, way: bytes, header: dict[str, Any], content: Content
+    ) -> Answer:
+        """A worker's answer to `header`, from what had been decoded or from the file."""
+
+        async def decode() -> DecodedPicture:
+            limits = {"max_pixels": self.limits.pixels, "most": self.decoded.kept.limit}
+            answer = await self._work("decoded image", limits, content)
+            self.measures.took("image", answer)
+            return DecodedPicture(answer.header["drawn"], answer.content)
+
+        decoded = await self.decoded.get(content, file, way, decode)
+        if decoded is not None:
+            header = {**header, "drawn": decoded.drawn}
+            answer = await self._work("image", header, decoded.pixels)
+            self.measures.worked("image", answer, outcome="decoded")
+        else:
+            answer = await self._work("image", header, content)
+            self.measures.worked("image", answer, len(content), math.prod(answer.header["size"]))
+        return answer
 
     async def _video(self, digest: bytes, content: Content, rule: FrameRule) -> PreparedVideo:
         header: dict[str, Any] = {
@@ -333,7 +271,15 @@ def _source(told: dict[str, Any]) -> VideoSource:
     return VideoSource(frames, fps, duration)
 
 
-def _digest(content: Content, how: bytes) -> bytes:
-    found = hashlib.sha256(hashlib.sha256(how).digest())
-    found.update(content)
+def _how_heard(model: AudioModel | None) -> bytes:
+    """Names how a model hears: what one with no limit hears, all others with its rate hear too."""
+    if model is None:
+        return b"sound"
+    limited = model.name if model.seconds is not None else ""
+    return f"sound at {model.rate} {limited}".encode()
+
+
+def _digest(content: Content, how: bytes = b"") -> bytes:
+    found = hashlib.sha256(content)
+    found.update(how)
     return found.digest()

@@ -61,7 +61,7 @@ class Answer:
     """
 
     header: dict[str, Any]
-    content: Content | bytearray
+    content: Content
     waited: float
     file: SentFile | None = None
 
@@ -229,7 +229,7 @@ class _Worker(threading.Thread):
     def _do(self, job: _Job) -> Answer | MediaWorkError:
         began = time.monotonic()
         seconds = self._pool.options.seconds
-        content: Content | bytearray = b""
+        content: Content = b""
         file = None
         try:
             if self._process is None:

@@ -94,6 +94,12 @@ def _image(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str,
     return image_job(header, content)
 
 
+def _decoded(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str, Any], Any]:
+    from sensorium.serving.media.image_work import decode_job
+
+    return decode_job(header, content)
+
+
 def _sound(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[str, Any], Any]:
     from sensorium.serving.media.sound_work import sound_job
 
@@ -112,7 +118,13 @@ def _recording(header: dict[str, Any], content: bytes, ask: _Ask) -> tuple[dict[
     return recording_job(header, content)
 
 
-_JOBS = {"image": _image, "audio": _sound, "video": _video, "recording": _recording}
+_JOBS = {
+    "image": _image,
+    "decoded image": _decoded,
+    "audio": _sound,
+    "video": _video,
+    "recording": _recording,
+}
 
 
 def _words(error: BaseException) -> str:

@@ -21,8 +21,9 @@ from PIL import Image
 
 from sensorium.model_adapters.videos import SAMPLERS
 from sensorium.serving.media.limits import MediaLimits
-from sensorium.serving.media.pipeline import FrameRule, MediaPipeline, Recipe, VideoSource
+from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.media.pool import MediaWorkError, PoolOptions
+from sensorium.serving.media.prepared import FrameRule, Recipe, VideoSource
 from tests.kit.videos import clip
 
 __all__ = ["Report", "SpoiltFile", "seeds", "spoil_files", "tell"]

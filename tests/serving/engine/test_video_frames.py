@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sensorium.serving.media.pipeline import PreparedVideo, VideoSource
+from sensorium.serving.media.prepared import PreparedVideo, VideoSource
 from sensorium.serving.media.video_work import video_job
 from tests.kit.videos import clip
 

@@ -23,8 +23,9 @@ from sensorium.serving.http.body import replay
 from sensorium.serving.http.loop_lag import watched_loop
 from sensorium.serving.http.metrics import exposition
 from sensorium.serving.media.lifted import lifted_of
-from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.media.pool import PoolOptions
+from sensorium.serving.media.prepared import Recipe
 from sensorium.serving.testing.fake_model import FakeModel
 from tests.serving.http.conftest import server_state
 

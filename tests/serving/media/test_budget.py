@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sensorium.serving.media.budget import BUDGET, Budget, MediaBudgetError, RequestLimits, spend
-from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.media.pool import PoolOptions
+from sensorium.serving.media.prepared import Recipe
 from tests.serving.media.test_fetch import OPEN, answering, site
 from tests.serving.media.test_image_work import file, photo
 

@@ -18,8 +18,9 @@ import pytest
 from sensorium.serving.media import fetch as fetch_module
 from sensorium.serving.media.addresses import refusal
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
-from sensorium.serving.media.pipeline import MediaPipeline, Recipe
+from sensorium.serving.media.pipeline import MediaPipeline
 from sensorium.serving.media.pool import MediaWorkError, PoolOptions
+from sensorium.serving.media.prepared import Recipe
 from tests.serving.media.test_fetch import Handler, answering, site
 from tests.serving.media.test_image_work import file, photo
 
