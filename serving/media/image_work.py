@@ -54,7 +54,7 @@ _TURNS = {
 }
 _ON_ITS_SIDE = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 # Modes with a byte for each letter, that need no palette or colour profile.
-_PLAIN = {"L", "LA", "RGB", "RGBA"}
+_PLAIN, _MOST_BANDS = {"L", "LA", "RGB", "RGBA"}, 4
 
 
 def image_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
@@ -103,9 +103,9 @@ def decode_job(header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], 
     began = time.perf_counter()
     image, turn, size = _opened(header, content)
     pixels, drawn = b"", None
-    if image.mode in _PLAIN and size[0] * size[1] * len(image.mode) <= header["most"]:
+    if size[0] * size[1] * _MOST_BANDS <= header["most"]:
         image.load()
-        if "transparency" not in image.info:
+        if image.mode in _PLAIN and "transparency" not in image.info:
             image = image.transpose(turn) if turn is not None else image
             pixels, drawn = image.tobytes(), [image.mode, size]
     spent = round(1000 * (time.perf_counter() - began), 3)

@@ -14,7 +14,7 @@ class MediaLimits:
     """Limits of single media, all checked before decoding, and what is kept.
 
     `pixels` of one picture or frame; `seconds` of one sound, `video_seconds` of one video; `frames`
-    taken of one video. `cache_bytes` bounds what is kept of media that were prepared lately;
+    taken of one video. `cache_bytes` bounds what is kept of files, decoded and prepared;
     `request` is for all media of a request.
     """
 

@@ -50,6 +50,7 @@ UNKEPT = {
     "one colour is clear": file(Image.new("RGB", (40, 30), "red"), transparency=(255, 0, 0)),
     "16 bits": file(ramp()),
     "print colours": file(photo(92, 60).convert("CMYK"), "TIFF"),
+    "an icon with a palette": file(photo(32, 32).convert("P"), "ICO", sizes=[(32, 32)]),
     "black and white": file(photo(92, 60).convert("1")),
 }
 WAYS: dict[str, dict[str, Any]] = {
@@ -61,7 +62,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "cropped squares": {"recipe": plan(LLAVA).recipe()},
     "fitted": {"recipe": Fit("area", 56 * 56, 28 * 28 * 64, 28).recipe()},
 }
-MOST = 1280 * 720 * 3
+MOST = 1280 * 720 * 4
 
 
 @pytest.mark.parametrize("exact", [False, True])
