@@ -62,9 +62,9 @@ class Rate:
 
 @dataclass(frozen=True)
 class FrontEnds:
-    """vLLM's renderer for a model, and how each server loads a picture for it."""
+    """How each server loads a picture for a model, and its renderer of vLLM's."""
 
-    renderer: Any
+    renderers: dict[str, Any]
     loads: dict[str, _Load]
     send: _Send
 
@@ -73,7 +73,7 @@ class FrontEnds:
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in self.loads}
         for number, name in itertools.product(range(_ROUNDS + 1), self.loads):
             used = cpu_seconds()
-            seconds = asyncio.run(self._bring(self.loads[name], urls))
+            seconds = asyncio.run(self._bring(name, urls))
             if number:  # the first round only warms up
                 taken[name].append((seconds, cpu_seconds() - used))
         rates, cores = [], len(os.sched_getaffinity(0))
@@ -83,16 +83,17 @@ class FrontEnds:
             rates.append(Rate(name, size, kind, speed, cost, _CONCURRENCY, cores))
         return rates
 
-    async def _bring(self, load: _Load, urls: Sequence[str]) -> float:
+    async def _bring(self, name: str, urls: Sequence[str]) -> float:
         """Seconds that the pictures take, so many at a time."""
-        prompt = self.renderer.mm_processor.dummy_inputs.get_dummy_text({"image": 1})
+        load, renderer = self.loads[name], self.renderers[name]
+        prompt = renderer.mm_processor.dummy_inputs.get_dummy_text({"image": 1})
         left = iter(urls)
 
         async def requests() -> None:
             for url in left:
                 data = {"image": [await load(url)]}
                 request = {"prompt": prompt, "multi_modal_data": data}
-                [inputs] = await self.renderer.render_cmpl_async([request])
+                [inputs] = await renderer.render_cmpl_async([request])
                 await self.send(inputs)
 
         began = time.perf_counter()
@@ -110,13 +111,16 @@ def front_ends(model: str) -> Iterator[FrontEnds]:
     from sensorium.model_adapters.engine.prepared import RECIPES
     from sensorium.serving.engine.connector import SensoriumMediaConnector
     from sensorium.serving.engine.native_pictures import recipe_for
+    from sensorium.serving.engine.short_work import do_short_work
     from sensorium.serving.media.limits import MediaLimits
     from sensorium.serving.media.pipeline import MediaPipeline
     from sensorium.serving.media.pool import PoolOptions
 
     options: dict[str, Any] = {"mm_processor_cache_gb": 0, "enable_prefix_caching": False}
     config = AsyncEngineArgs(model=model, **options).create_engine_config()
-    renderer = renderer_from_config(config)
+    renderers = {name: renderer_from_config(config) for name in ("vLLM", "Sensorium")}
+    renderer = renderers["Sensorium"]
+    do_short_work(renderer)
     recipe = recipe_for(renderer.mm_processor, config.model_config.get_multimodal_config())
     RECIPES.add(recipe)
     workers = PoolOptions(min(8, len(os.sched_getaffinity(0))))
@@ -127,11 +131,12 @@ def front_ends(model: str) -> Iterator[FrontEnds]:
     loads = {"vLLM": MediaConnector().fetch_image_async, "Sensorium": ours.fetch_image_async}
     try:
         with _drain() as send:
-            yield FrontEnds(renderer, loads, send)
+            yield FrontEnds(renderers, loads, send)
     finally:
         SensoriumMediaConnector.pipeline = None
         pipeline.close()
-        renderer.shutdown()
+        for renderer in renderers.values():
+            renderer.shutdown()
 
 
 @contextlib.contextmanager

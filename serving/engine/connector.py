@@ -29,6 +29,7 @@ from vllm.multimodal.media.connector import (
 from sensorium.model_adapters.audio_models import audio_model
 from sensorium.model_adapters.engine.prepared import RECIPES, PreparedImage
 from sensorium.serving.engine.video_frames import VideoFrames
+from sensorium.serving.http.turns import TurnBudget
 from sensorium.serving.media.budget import spend
 from sensorium.serving.media.content import Content
 from sensorium.serving.media.fetch import FetchPolicy, MediaFetchError, fetch
@@ -84,28 +85,6 @@ class _Bytes(MediaIO[Content]):
         return data
 
 
-class _Turn:
-    """How much the event loop may still decode before it looks at its connections again."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._left = _A_TURN
-
-    def takes(self, size: int) -> bool:
-        """Whether there is room for so much, which is then taken."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop, self._left = loop, _A_TURN
-            loop.call_soon(self._end)
-        if size > self._left:
-            return False
-        self._left -= size
-        return True
-
-    def _end(self) -> None:
-        self._loop = None
-
-
 class MediaError(VLLMValidationError):
     """A medium that could not be loaded; names the part of the request it stood in."""
 
@@ -123,7 +102,7 @@ class SensoriumMediaConnector(MediaConnector):
 
     policy: ClassVar[FetchPolicy] = FetchPolicy()
     pipeline: ClassVar[MediaPipeline | None] = None
-    _turn: ClassVar[_Turn] = _Turn()
+    _turn: ClassVar[TurnBudget] = TurnBudget(_A_TURN)
 
     async def load_from_url_async(
         self, url: str, media_io: Any, *, fetch_timeout: int | None = None

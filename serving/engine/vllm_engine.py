@@ -112,6 +112,7 @@ class VllmModel:
         from vllm.entrypoints.launchers.app import build_app
 
         from sensorium.serving.engine.rendered_media import follow_media
+        from sensorium.serving.engine.short_work import do_short_work
 
         engine = self._engine
         await engine.reset_mm_cache()
@@ -121,6 +122,7 @@ class VllmModel:
         follow_media(engine)
         fit_pictures(engine)
         share_processor(engine)
+        do_short_work(engine.renderer)
         tasks = await engine.get_supported_tasks()
         app = build_app(self._args, tasks, engine.model_config)
         app.add_exception_handler(RequestValidationError, answer_validation_error)

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 
-__all__ = ["OneATurn", "Pauses"]
+__all__ = ["OneATurn", "Pauses", "TurnBudget"]
 
 # Work that can stop anywhere lets others go on when it has taken this many seconds.
 _SLICE = 0.001
@@ -44,6 +44,29 @@ class OneATurn:
                 loop.call_soon(self._pass_on, loop)
                 return
         self._taken = False
+
+
+class TurnBudget:
+    """How much the loop may do at once in each of its turns; what is beyond is for threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def takes(self, amount: int = 1) -> bool:
+        """Whether there is room for so much in this turn of the running loop; it is then taken."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._left = loop, self._most
+            loop.call_soon(self._end)
+        if amount > self._left:
+            return False
+        self._left -= amount
+        return True
+
+    def _end(self) -> None:
+        self._loop = None
 
 
 class Pauses:
