@@ -143,7 +143,8 @@ class _Server:
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """The event loop to run on: it tells the metrics when it is held up."""
-        return watched_loop(self._state.metrics.loop_lag.observe)
+        metrics = self._state.metrics
+        return watched_loop(metrics.loop_lag.observe, metrics.loop_work.observe)
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()

@@ -18,28 +18,38 @@ _SHORTEST = 0.001
 
 
 class _WatchedSelector(selectors.DefaultSelector):
-    def __init__(self, observe: Callable[[float], object], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, by_clock: Callable[[float], object], by_cpu: Callable[[float], object]
+    ) -> None:
         super().__init__()
-        self._observe = observe
-        self._clock = clock
-        self._woke = clock()
+        self._by_clock = by_clock
+        self._by_cpu = by_cpu
+        self._woke = time.perf_counter()
+        self._woke_cpu = time.thread_time()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As the selector's own, noting how long its caller was away."""
-        began = self._clock()
+        began = time.perf_counter()
         away = began - self._woke
         if away >= _SHORTEST:
-            self._observe(away)
+            self._by_clock(away)
+            if (worked := time.thread_time() - self._woke_cpu) >= _SHORTEST:
+                self._by_cpu(worked)
         found: list[Any] = super().select(timeout)
-        self._woke = self._clock()
+        self._woke = time.perf_counter()
+        self._woke_cpu = time.thread_time()
         if timeout and not found and self._woke - began - timeout >= _SHORTEST:
             # A timer that is late: another thread would not let go of the interpreter.
-            self._observe(self._woke - began - timeout)
+            self._by_clock(self._woke - began - timeout)
         return found
 
 
 def watched_loop(
-    observe: Callable[[float], object], clock: Callable[[], float] = time.perf_counter
+    by_clock: Callable[[float], object], by_cpu: Callable[[float], object]
 ) -> asyncio.AbstractEventLoop:
-    """An event loop that reports its turns of a millisecond and more, in seconds of `clock`."""
-    return asyncio.SelectorEventLoop(_WatchedSelector(observe, clock))
+    """An event loop that reports its turns of a millisecond and more, in seconds.
+
+    `by_clock` is told how long a turn took, `by_cpu` how long its thread, the one that calls this,
+    was at work in it; the rest it waited for the interpreter's lock or for a processor.
+    """
+    return asyncio.SelectorEventLoop(_WatchedSelector(by_clock, by_cpu))

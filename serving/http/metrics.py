@@ -48,6 +48,12 @@ class HttpMetrics:
             buckets=_LAG_BUCKETS,
             registry=self.registry,
         )
+        self.loop_work = Histogram(
+            "sensorium_event_loop_cpu_seconds",
+            "CPU seconds of the event loop's thread in one of its turns, from 1 ms on",
+            buckets=_LAG_BUCKETS,
+            registry=self.registry,
+        )
         self.in_flight = Gauge(
             "sensorium_requests_in_flight",
             "Requests being worked on",

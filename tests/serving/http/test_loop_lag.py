@@ -36,16 +36,33 @@ LONGEST = 0.020
 
 
 def test_a_turn_is_told_of() -> None:
+    """One that waits, by the clock only; one that works, by the thread's CPU time too."""
     turns: list[float] = []
+    worked: list[float] = []
 
     async def scene() -> None:
         await asyncio.sleep(0.01)
         time.sleep(0.03)  # noqa: ASYNC251 (that is what is measured)
         await asyncio.sleep(0.01)
+        assert max(turns) >= 0.03
+        assert max(worked, default=0) < 0.03
+        work(0.03)
+        await asyncio.sleep(0.01)
 
-    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append)) as runner:
+    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append, worked.append)) as runner:
         runner.run(scene())
-    assert max(turns) >= 0.03
+    assert max(worked) >= 0.03
+
+
+def cpu_turns(turns: list[float]) -> asyncio.Runner:
+    """Runs on a loop that tells of its turns' CPU time: a busy machine does not make it more."""
+    return asyncio.Runner(loop_factory=lambda: watched_loop(lambda _: None, turns.append))
+
+
+def work(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
 
 
 class BusyModel(FakeModel):
@@ -56,9 +73,7 @@ class BusyModel(FakeModel):
         self.seconds = seconds
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        until = time.thread_time() + self.seconds
-        while time.thread_time() < until:
-            pass
+        work(self.seconds)
         await super()._app(scope, receive, send)
 
 
@@ -87,8 +102,7 @@ def test_requests_that_come_at_once_begin_one_by_one() -> None:
         turns.clear()
         await asyncio.gather(*(ask(app, sent) for _ in range(32)))
 
-    clock = time.thread_time
-    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append, clock)) as runner:
+    with cpu_turns(turns) as runner:
         runner.run(scene())
     assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [200] * 33
     assert sum(turn >= 0.003 for turn in turns) >= 32
@@ -104,8 +118,7 @@ def test_a_scrape_of_many_metrics_takes_many_turns() -> None:
     generate_latest(registry)
     whole = time.thread_time() - began
 
-    clock = time.thread_time
-    with asyncio.Runner(loop_factory=lambda: watched_loop(turns.append, clock)) as runner:
+    with cpu_turns(turns) as runner:
         runner.run(exposition([registry]))
     assert whole > 0.01
     assert max(turns) < whole / 3
@@ -157,10 +170,7 @@ def test_large_pictures_do_not_hold_it_up(capsys: pytest.CaptureFixture[str]) ->
     server = uvicorn.Server(config)
 
     def serve() -> None:
-        # The clock of CPU time is that of the thread which makes the loop.
-        with asyncio.Runner(
-            loop_factory=lambda: watched_loop(turns.append, time.thread_time)
-        ) as runner:
+        with cpu_turns(turns) as runner:
             runner.run(server.serve())
 
     thread = threading.Thread(target=serve)

@@ -35,6 +35,8 @@ async def test_names_are_pinned() -> None:
     text = (await exposition([HttpMetrics().registry])).decode()
     ours = {f.name for f in text_string_to_metric_families(text) if f.name.startswith("sensorium")}
     assert ours == {
+        "sensorium_event_loop_cpu_seconds",
+        "sensorium_event_loop_cpu_seconds_created",
         "sensorium_event_loop_lag_seconds",
         "sensorium_event_loop_lag_seconds_created",
         "sensorium_requests",
