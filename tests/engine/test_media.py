@@ -9,6 +9,7 @@ import openai
 import pytest
 from PIL import Image
 
+from tests.engine.conftest import COMPOSED, NAMED
 from tests.kit.live_server import LiveServer
 from tests.kit.media import BLUE, GREEN, circle, data_url, image_url, moving_circle
 from tests.kit.scrape import scrape
@@ -16,13 +17,16 @@ from tests.kit.scrape import scrape
 pytestmark = pytest.mark.engine
 
 
-def ask(client: openai.OpenAI, picture: Image.Image) -> str:
+def ask(client: openai.OpenAI, picture: Image.Image, model: str = "demo") -> str:
     parts: list[Any] = [
         {"type": "image_url", "image_url": {"url": image_url(picture)}},
         {"type": "text", "text": "What is in the picture?"},
     ]
     answer = client.chat.completions.create(
-        model="demo", messages=[{"role": "user", "content": parts}], temperature=0
+        model=model,
+        messages=[{"role": "user", "content": parts}],
+        temperature=0,
+        max_tokens=64,
     )
     return answer.choices[0].message.content or ""
 
@@ -40,6 +44,17 @@ def test_a_repeated_picture_is_prepared_once(
     assert len(set(answers)) == 1
     assert "green" in answers[0].lower()
     assert (items(server, "prepared"), items(server, "cached")) == (prepared + 1, cached + 2)
+
+
+def test_a_picture_for_three_models_is_kept_as_it_was_decoded(
+    server: LiveServer, demo_client: openai.OpenAI
+) -> None:
+    before = {name: items(server, name) for name in ("prepared", "decoded")}
+    for model in (NAMED, COMPOSED, "demo"):
+        answer = ask(demo_client, circle(GREEN, size=(455, 255)), model)
+    assert "green" in answer.lower()
+    after = {name: items(server, name) for name in ("prepared", "decoded")}
+    assert after == {"prepared": before["prepared"] + 1, "decoded": before["decoded"] + 2}
 
 
 def test_videos_are_decoded_by_workers_and_kept(
