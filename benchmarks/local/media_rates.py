@@ -2,7 +2,8 @@
 
 Stock vLLM: its event loop, its threads that load media (`VLLM_MEDIA_LOADING_THREAD_COUNT`) and its
 one thread for the model's processor. Sensorium: the same, with worker processes, as many as there
-are cores, that do the loading threads' work. Both by vLLM 0.32's own renderer
+are cores, that do the loading threads' work, and without threads for what is short
+(`serving/engine/short_work.py`). Both by vLLM 0.32's own renderer
 (`renderer_from_config`, `render_cmpl_async`), up to what is sent to the engine process; no engine
 runs.
 """
