@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.families.audio_checkpoints.omni import qwen2_5_omni, qwen3_omni
 from tests.families.native_deepseek import deepseek_vl2
 from tests.families.native_parts import QWEN2_AUDIO_TOWER, TEXT, VISION, ids, tokenizer_with
 
@@ -409,4 +410,8 @@ NATIVE: dict[str, Callable[[Path], None]] = {
 }
 
 # Of these nothing but the pictures' way is ours.
-PREPARED_ONLY: dict[str, Callable[[Path], None]] = {"qwen3_vl": qwen3_vl}
+PREPARED_ONLY: dict[str, Callable[[Path], None]] = {
+    "qwen3_vl": qwen3_vl,
+    "qwen2_5_omni": qwen2_5_omni,
+    "qwen3_omni": qwen3_omni,
+}

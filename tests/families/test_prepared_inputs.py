@@ -98,9 +98,12 @@ def tensors(processor: Any, item: Any) -> dict[str, Any]:
 
     from sensorium.model_adapters.engine.native.idefics3 import with_mask
     from sensorium.model_adapters.engine.native.patches import PatchInputs, spread_stills
-    from sensorium.model_adapters.engine.native.squares import normalise
+    from sensorium.model_adapters.engine.native.qwen_omni import normalise_stills
+    from sensorium.model_adapters.engine.native.squares import NORMAL, normalise
 
     found = dict(item.get_data())
+    if NORMAL in found and isinstance(processor, PatchInputs):
+        found = normalise_stills({**found, NORMAL: found[NORMAL][None]}, torch.float32)
     if isinstance(processor, PatchInputs):
         found = spread_stills(found, processor.info.get_hf_config().vision_config)
     one = {key: value[None] for key, value in found.items()}

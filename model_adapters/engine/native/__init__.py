@@ -24,6 +24,13 @@ ARCHITECTURES = {
     "Qwen3VLMoeForConditionalGeneration": f"{_HERE}.qwen3_vl:Qwen3VLMoeForConditionalGeneration",
     "Qwen3_5ForConditionalGeneration": f"{_HERE}.qwen3_vl:Qwen3_5ForConditionalGeneration",
     "Qwen3_5MoeForConditionalGeneration": f"{_HERE}.qwen3_vl:Qwen3_5MoeForConditionalGeneration",
+    "Qwen2_5OmniModel": f"{_HERE}.qwen_omni:Qwen2_5OmniThinkerForConditionalGeneration",
+    "Qwen2_5OmniForConditionalGeneration": (
+        f"{_HERE}.qwen_omni:Qwen2_5OmniThinkerForConditionalGeneration"
+    ),
+    "Qwen3OmniMoeForConditionalGeneration": (
+        f"{_HERE}.qwen_omni:Qwen3OmniMoeThinkerForConditionalGeneration"
+    ),
     "Mistral3ForConditionalGeneration": f"{_HERE}.mistral3:Mistral3",
     "DeepseekVLV2ForCausalLM": f"{_HERE}.deepseek_vl2:DeepseekVL2",
     "Qwen2AudioForConditionalGeneration": f"{_HERE}.qwen2_audio:Qwen2Audio",

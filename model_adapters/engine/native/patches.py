@@ -18,9 +18,9 @@ from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.prepared_inputs import Fields, RuledInputs
 from sensorium.model_adapters.patch_rule import PatchRule
 
-__all__ = ["PatchInputs", "SpreadsStills", "patch_rule_of", "spread_stills"]
+__all__ = ["PIXELS", "PatchInputs", "SpreadsStills", "patch_rule_of", "spread_stills"]
 
-_PIXELS, _GRID, _STILL = "pixel_values", "image_grid_thw", "is_still"
+PIXELS, _GRID, _STILL = "pixel_values", "image_grid_thw", "is_still"
 _BICUBIC = 3
 _KINDS = ("Qwen2VLImageProcessor", "Qwen2VLImageProcessorFast")
 
@@ -54,7 +54,7 @@ class PatchInputs(RuledInputs):
         kept = MultiModalFieldConfig.batched("image", keep_on_cpu=True)
         pixels = [torch.from_numpy(picture.pixels).flatten(1) for picture in pictures]
         return {
-            _PIXELS: (MultiModalFieldConfig.flat("image", []), pixels),
+            PIXELS: (MultiModalFieldConfig.flat("image", []), pixels),
             _GRID: (kept, [self._grid(picture) for picture in pictures]),
             _STILL: (each, [torch.tensor(True)] * len(pictures)),
         }
@@ -82,7 +82,7 @@ def spread_stills(inputs: Mapping[str, Any], vision: Any) -> dict[str, Any]:
     """
     inputs = dict(inputs)
     if inputs.pop(_STILL, None) is not None:
-        pixels: torch.Tensor = inputs[_PIXELS]
+        pixels: torch.Tensor = inputs[PIXELS]
         colours = pixels.view(len(pixels), 3, 1, -1)
-        inputs[_PIXELS] = colours.expand(-1, -1, vision.temporal_patch_size, -1).flatten(1)
+        inputs[PIXELS] = colours.expand(-1, -1, vision.temporal_patch_size, -1).flatten(1)
     return inputs

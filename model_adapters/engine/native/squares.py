@@ -22,9 +22,17 @@ from sensorium.model_adapters.picture_rule import PictureRule
 from sensorium.model_adapters.split_rule import SplitRule
 from sensorium.model_adapters.square_rule import SquareRule
 
-__all__ = ["NormalisesSquares", "SquareInputs", "normalise", "rule_of"]
+__all__ = [
+    "NORMAL",
+    "NormalisesSquares",
+    "SquareInputs",
+    "normal_of",
+    "normalise",
+    "normalised",
+    "rule_of",
+]
 
-_PIXELS, _NORMAL = ("pixel_values", "pixel_values_flat"), "pixel_normal"
+_PIXELS, NORMAL = ("pixel_values", "pixel_values_flat"), "pixel_normal"
 # By Pillow's numbers.
 _FILTERS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
@@ -92,6 +100,13 @@ def _whole(made: Any) -> bool:
     return bool(steps and colours and filtering and whole)
 
 
+def normal_of(image_processor: Any) -> torch.Tensor:
+    """Divisor, mean and standard deviation of pixels of 0 to 255, `[3, 3, 1, 1]`."""
+    made = image_processor
+    fused = torch.tensor([made.image_mean, made.image_std]) * (1.0 / made.rescale_factor)
+    return torch.cat([torch.ones(1, 3), fused])[:, :, None, None]
+
+
 def _given(size: Any) -> dict[str, int]:
     return {name: value for name, value in dict(size or {}).items() if value is not None}
 
@@ -118,15 +133,13 @@ class SquareInputs(RuledInputs):
     @cached_property
     def normal(self) -> torch.Tensor:
         """Divisor, mean and standard deviation of pixels of 0 to 255, `[3, 3, 1, 1]`."""
-        made = self._images
-        fused = torch.tensor([made.image_mean, made.image_std]) * (1.0 / made.rescale_factor)
-        return torch.cat([torch.ones(1, 3), fused])[:, :, None, None]
+        return normal_of(self._images)
 
     def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
         """The squares as 8-bit values, and what normalises them."""
         each = MultiModalFieldConfig.batched("image")
         squares = [torch.from_numpy(picture.pixels) for picture in pictures]
-        normal = {_NORMAL: (each, [self.normal] * len(pictures))}
+        normal = {NORMAL: (each, [self.normal] * len(pictures))}
         if self.counted:
             kept = MultiModalFieldConfig.batched("image", keep_on_cpu=True)
             counts = [torch.tensor(len(picture.pixels)) for picture in pictures]
@@ -151,18 +164,19 @@ class NormalisesSquares(TakesPrepared):
 def normalise(inputs: Mapping[str, Any], dtype: torch.dtype) -> dict[str, Any]:
     """A model's inputs with their 8-bit squares as its tower takes them, in `dtype`."""
     inputs = dict(inputs)
-    normal = inputs.pop(_NORMAL, None)
+    normal = inputs.pop(NORMAL, None)
     if normal is None:
         return inputs
     for name in _PIXELS:
         pixels = inputs.get(name)
         if isinstance(pixels, torch.Tensor):
-            inputs[name] = _normalised(pixels, normal[0], dtype)
+            inputs[name] = normalised(pixels, normal[0], dtype)
         elif pixels is not None:
-            inputs[name] = [_normalised(squares, normal[0], dtype) for squares in pixels]
+            inputs[name] = [normalised(squares, normal[0], dtype) for squares in pixels]
     return inputs
 
 
-def _normalised(pixels: torch.Tensor, normal: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def normalised(pixels: torch.Tensor, normal: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Scaled and normalised in single precision; `pixels` are `[..., 3, rows, columns]`."""
     divisor, mean, std = normal
     return pixels.to(torch.float32).div_(divisor).sub_(mean).div_(std).to(dtype)

@@ -29,7 +29,7 @@ def tokenizer(folder: Path, *special: str, **roles: str) -> Any:
     """A tokenizer of 600 tokens and the `special` ones; `roles` name more (`audio_token`)."""
     from transformers import AutoTokenizer
 
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     qwen_tokenizer(folder)
     found = AutoTokenizer.from_pretrained(folder, extra_special_tokens=roles)
     found.add_special_tokens({"additional_special_tokens": [*special]})
