@@ -20,6 +20,7 @@ from typing import Any
 
 from sensorium.serving.media.buffer import SharedBuffer
 from sensorium.serving.media.handover import send
+from sensorium.serving.priority import give_way
 
 __all__ = ["MediaRefusedError", "work"]
 
@@ -55,6 +56,7 @@ def work(connection: Connection) -> None:
     _limit_memory()
     _silence()
     _keep_memory()
+    give_way(os.getppid())
     try:
         buffer = SharedBuffer.received_from(connection)
         while True:
