@@ -77,7 +77,9 @@ def test_prepared_pictures() -> None:
         assert (found == threading.get_ident()) is here
 
 
-@pytest.mark.parametrize("media", [{"image": [object()]}, {"audio": [object()]}, {}], ids=str)
+@pytest.mark.parametrize(
+    "media", [{"image": [object()]}, {"audio": [object()]}, {}], ids=["picture", "sound", "none"]
+)
 def test_other_media(media: dict[str, Any]) -> None:
     found = run(lambda renderer: renderer._process_multimodal_async([1], media, option=1))
     assert found != threading.get_ident()
