@@ -151,8 +151,11 @@ class TestImportDirection:
 
 ALLOWED_IN_BENCHMARKS = (
     "sensorium.serving.media.limits",  # what `bench media` measures
+    "sensorium.serving.media.image_work",
     "sensorium.serving.media.pipeline",
     "sensorium.serving.media.pool",
+    "sensorium.serving.media.prepared",
+    "sensorium.serving.engine.short_work",
     "sensorium.serving.engine.connector",
     "sensorium.serving.engine.native_pictures",
     "sensorium.serving.client",

@@ -94,7 +94,10 @@ def test_every_name_of_ours_is_one_that_the_server_exports() -> None:
 
     pool = SimpleNamespace(waiting=0, replaced=0)
     kept = SimpleNamespace(bytes=0, counts={})
-    pipeline = SimpleNamespace(pool=pool, recordings=pool, prepared=kept, downloads=kept)
+    decoded = SimpleNamespace(kept=kept)
+    pipeline = SimpleNamespace(
+        pool=pool, recordings=pool, prepared=kept, decoded=decoded, downloads=kept
+    )
     measures = MediaMeasures(pipeline)  # type: ignore[arg-type]
     exported = generate_latest(measures.registry).decode()
     names = [name for known in STAGES.values() for name in known]
