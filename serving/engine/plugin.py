@@ -7,8 +7,6 @@ import signal
 import threading
 import time
 
-from sensorium.serving.priority import give_way
-
 __all__ = ["GROUP_VARIABLE", "follow_parent", "leave_process_group", "register"]
 
 GROUP_VARIABLE = "SENSORIUM_SERVER_PID"
@@ -22,8 +20,7 @@ def register() -> None:
         follow_parent()
         from sensorium.serving.engine.cpu_layers import use_cpu_kernels
 
-        if use_cpu_kernels():
-            give_way(int(os.environ[GROUP_VARIABLE]))
+        use_cpu_kernels()
     from sensorium.model_adapters.engine.register import register as register_composed_models
     from sensorium.model_adapters.whisper.register import register as register_whisper
 

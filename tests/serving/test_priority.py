@@ -1,4 +1,4 @@
-"""Engines and media workers let the server's own process go first."""
+"""Media workers let the server's own process go first."""
 
 from __future__ import annotations
 
