@@ -13,6 +13,7 @@ from typing import Any
 from tests.families.audio_checkpoints.omni import qwen2_5_omni, qwen3_omni
 from tests.families.native_deepseek import deepseek_vl2
 from tests.families.native_parts import QWEN2_AUDIO_TOWER, TEXT, VISION, ids, tokenizer_with
+from tests.families.native_qwen import qwen2_5_vl, qwen2_vl, qwen3_vl
 
 __all__ = ["NATIVE", "PREPARED_ONLY"]
 
@@ -172,119 +173,6 @@ def internvl(folder: Path) -> None:
         "use_thumbnail": True,
     }
     (folder / "config.json").write_text(json.dumps(config))
-
-
-def qwen2_vl(folder: Path) -> None:
-    """Qwen2-VL."""
-    from transformers import (
-        Qwen2VLConfig,
-        Qwen2VLImageProcessor,
-        Qwen2VLProcessor,
-        Qwen2VLVideoProcessor,
-    )
-
-    names = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = tokenizer_with(folder, names, "<|vision_start|><|image_pad|><|vision_end|>")
-    start, end, image, video = ids(tokenizer, *names)
-    Qwen2VLConfig(
-        text_config={
-            "model_type": "qwen2_vl_text",
-            **TEXT,
-            "rope_parameters": {
-                "rope_type": "default",
-                "mrope_section": [4, 6, 6],
-                "rope_theta": 10000.0,
-            },
-        },
-        vision_config={
-            "depth": 2,
-            "embed_dim": 48,
-            "hidden_size": 128,
-            "num_heads": 2,
-            "mlp_ratio": 2,
-            "patch_size": 14,
-        },
-        image_token_id=image,
-        video_token_id=video,
-        vision_start_token_id=start,
-        vision_end_token_id=end,
-        architectures=["Qwen2VLForConditionalGeneration"],
-    ).save_pretrained(folder)
-    pixels = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 36}
-    Qwen2VLProcessor(
-        Qwen2VLImageProcessor(size=pixels),
-        tokenizer,
-        Qwen2VLVideoProcessor(size=pixels),
-        chat_template=tokenizer.chat_template,
-    ).save_pretrained(folder)
-
-
-def qwen2_5_vl(folder: Path) -> None:
-    """Qwen2.5-VL."""
-    from transformers import Qwen2_5_VLConfig
-
-    qwen2_vl(folder)  # the processor, the tokenizer and the special tokens are the same
-    before = json.loads((folder / "config.json").read_text())
-    names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
-    Qwen2_5_VLConfig(
-        text_config={
-            **before["text_config"],
-            "model_type": "qwen2_5_vl_text",
-        },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 48,
-            "out_hidden_size": 128,
-            "intermediate_size": 96,
-            "num_heads": 2,
-            "patch_size": 14,
-            "window_size": 56,
-            "fullatt_block_indexes": [1],
-        },
-        **{name: before[name] for name in names},
-        architectures=["Qwen2_5_VLForConditionalGeneration"],
-    ).save_pretrained(folder)
-
-
-def qwen3_vl(folder: Path) -> None:
-    """Qwen3-VL."""
-    from transformers import (
-        Qwen2VLImageProcessor,
-        Qwen3VLConfig,
-        Qwen3VLProcessor,
-        Qwen3VLVideoProcessor,
-    )
-
-    names = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = tokenizer_with(folder, names, "<|vision_start|><|image_pad|><|vision_end|>")
-    start, end, image, video = ids(tokenizer, *names)
-    rope = {"rope_type": "default", "mrope_section": [4, 6, 6], "rope_theta": 10000.0}
-    Qwen3VLConfig(
-        text_config={**TEXT, "head_dim": 32, "rope_parameters": rope},
-        vision_config={
-            "depth": 2,
-            "hidden_size": 48,
-            "intermediate_size": 96,
-            "num_heads": 2,
-            "patch_size": 16,
-            "out_hidden_size": 128,
-            "num_position_embeddings": 64,
-            "deepstack_visual_indexes": [0],
-        },
-        image_token_id=image,
-        video_token_id=video,
-        vision_start_token_id=start,
-        vision_end_token_id=end,
-        architectures=["Qwen3VLForConditionalGeneration"],
-    ).save_pretrained(folder)
-    pixels = {"shortest_edge": 32 * 32, "longest_edge": 32 * 32 * 36}
-    normal = {"patch_size": 16, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    Qwen3VLProcessor(
-        Qwen2VLImageProcessor(size=pixels, **normal),
-        tokenizer,
-        Qwen3VLVideoProcessor(size=pixels, **normal),
-        chat_template=tokenizer.chat_template,
-    ).save_pretrained(folder)
 
 
 def mistral3(folder: Path) -> None:

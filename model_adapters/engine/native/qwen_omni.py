@@ -7,7 +7,6 @@ transformers does it (image_processing_backends.py, `rescale_and_normalize`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from sensorium.model_adapters.engine.native.patches import (
     SpreadsStills,
     patch_rule_of,
 )
-from sensorium.model_adapters.engine.native.squares import NORMAL, normal_of, normalised
+from sensorium.model_adapters.engine.native.squares import NORMAL, NormalisedInputs, normalised
 from sensorium.model_adapters.engine.prepared import PreparedImage
 from sensorium.model_adapters.engine.prepared_inputs import Fields
 from sensorium.model_adapters.patch_rule import PatchRule
@@ -34,22 +33,13 @@ __all__ = [
 ]
 
 
-class _Inputs(PatchInputs):
+class _Inputs(PatchInputs, NormalisedInputs):
     """The patches, and what normalises them."""
-
-    @cached_property
-    def _images(self) -> Any:
-        return self.info.get_hf_processor().image_processor
 
     def read_rule(self) -> PatchRule | None:
         """As Hugging Face's processor has it."""
-        made = self._images
+        made = self.images
         return patch_rule_of(made) if made.do_rescale and made.do_normalize else None
-
-    @cached_property
-    def normal(self) -> torch.Tensor:
-        """As `normal_of` says."""
-        return normal_of(self._images)
 
     def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
         """The patches as 8-bit values, how they lie, and what normalises them."""

@@ -24,9 +24,9 @@ from sensorium.model_adapters.square_rule import SquareRule
 
 __all__ = [
     "NORMAL",
+    "NormalisedInputs",
     "NormalisesSquares",
     "SquareInputs",
-    "normal_of",
     "normalise",
     "normalised",
     "rule_of",
@@ -100,18 +100,27 @@ def _whole(made: Any) -> bool:
     return bool(steps and colours and filtering and whole)
 
 
-def normal_of(image_processor: Any) -> torch.Tensor:
-    """Divisor, mean and standard deviation of pixels of 0 to 255, `[3, 3, 1, 1]`."""
-    made = image_processor
-    fused = torch.tensor([made.image_mean, made.image_std]) * (1.0 / made.rescale_factor)
-    return torch.cat([torch.ones(1, 3), fused])[:, :, None, None]
-
-
 def _given(size: Any) -> dict[str, int]:
     return {name: value for name, value in dict(size or {}).items() if value is not None}
 
 
-class SquareInputs(RuledInputs):
+class NormalisedInputs(RuledInputs):
+    """Goes before a processor of vLLM's whose 8-bit values the engine scales and normalises."""
+
+    @cached_property
+    def images(self) -> Any:
+        """Hugging Face's image processor."""
+        return self.info.get_hf_processor().image_processor
+
+    @cached_property
+    def normal(self) -> torch.Tensor:
+        """Divisor, mean and standard deviation of pixels of 0 to 255, `[3, 3, 1, 1]`."""
+        made = self.images
+        fused = torch.tensor([made.image_mean, made.image_std]) * (1.0 / made.rescale_factor)
+        return torch.cat([torch.ones(1, 3), fused])[:, :, None, None]
+
+
+class SquareInputs(NormalisedInputs):
     """Goes before a processor of vLLM's whose pictures become squares.
 
     `pixels` and `counted` are its names for them and for how many a picture has, "" where it does
@@ -122,18 +131,9 @@ class SquareInputs(RuledInputs):
     counted: ClassVar[str] = ""
     tiled: ClassVar[bool] = False
 
-    @cached_property
-    def _images(self) -> Any:
-        return self.info.get_hf_processor().image_processor
-
     def read_rule(self) -> PictureRule | None:
         """As Hugging Face's processor has it."""
-        return rule_of(self._images)
-
-    @cached_property
-    def normal(self) -> torch.Tensor:
-        """Divisor, mean and standard deviation of pixels of 0 to 255, `[3, 3, 1, 1]`."""
-        return normal_of(self._images)
+        return rule_of(self.images)
 
     def prepared_fields(self, pictures: Sequence[PreparedImage]) -> Fields:
         """The squares as 8-bit values, and what normalises them."""

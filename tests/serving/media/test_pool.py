@@ -44,6 +44,8 @@ def test_answers_come_back_whole() -> None:
     with pool() as running:
         answer = asyncio.run(running.run("a", HEADER, png(500, "blue")))
         assert os.getpid() not in running.pids()
+        nicer = [os.getpriority(os.PRIO_PROCESS, pid) for pid in running.pids()]
+        assert set(nicer) == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)}
     assert answer.content == b"\x00\x00\xff" * 500 * 500
     assert answer.header["size"] == [500, 500]
 
