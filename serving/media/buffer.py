@@ -10,9 +10,9 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
+
+from sensorium.serving.media.channel import Channel
 
 __all__ = ["LARGEST", "SharedBuffer"]
 
@@ -60,22 +60,24 @@ class SharedBuffer:
         self.answers = _Half(memory, LARGEST)
 
     @classmethod
-    def shared_by(cls, connection: Connection) -> SharedBuffer:
+    def shared_by(cls, channel: Channel) -> SharedBuffer:
         """A new one, whose other end gets it as the first message (`received_from`)."""
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
         descriptor = os.memfd_create("sensorium-media-buffer", flags)
         try:
             os.ftruncate(descriptor, 2 * LARGEST)
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-            send_handle(connection, descriptor, None)
+            channel.send({"buffer": 2 * LARGEST}, descriptor)
             return cls(descriptor)
         finally:
             os.close(descriptor)
 
     @classmethod
-    def received_from(cls, connection: Connection) -> SharedBuffer:
+    def received_from(cls, channel: Channel) -> SharedBuffer:
         """The one that the other end shares."""
-        descriptor = recv_handle(connection)
+        _, descriptor = channel.receive()
+        if descriptor is None:
+            raise ValueError("a buffer without its memory")
         try:
             return cls(descriptor)
         finally:

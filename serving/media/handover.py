@@ -1,27 +1,26 @@
-"""How a worker's answer reaches the server: a header in JSON, and raw bytes.
+"""How a job's file and a worker's answer get to the other side: a header, and raw bytes.
 
-They lie in the buffer that both map (`buffer.py`), or, where they are too many, in memory of their
-own, so that they are copied by neither. That memory is sealed: a worker that somebody has taken
-over can neither change it any more nor cut it off, which would kill whoever reads it. A recording
-goes as a file on disk that has no name (`SentFile`).
+The bytes lie in the buffer that both map (`buffer.py`), or, where they are too many, in memory of
+their own that goes with the header. That memory is sealed: a worker that somebody has taken over
+can neither change it any more nor cut it off, which would kill whoever reads it. A recording goes
+as a file on disk that has no name (`SentFile`).
 """
 
 from __future__ import annotations
 
 import fcntl
 import io
-import json
 import mmap
 import os
 import stat
 import weakref
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
 
 from sensorium.serving.media.buffer import SharedBuffer
+from sensorium.serving.media.channel import Channel
+from sensorium.serving.media.content import Content
 
-__all__ = ["SentFile", "receive", "receive_content", "receive_file", "send"]
+__all__ = ["SentFile", "decoded", "mapped", "of_its_own", "send"]
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -48,64 +47,66 @@ class SentFile:
         return data
 
 
-def send(
-    connection: Connection, buffer: SharedBuffer, header: dict[str, Any], content: Any
-) -> None:
+def send(channel: Channel, buffer: SharedBuffer, header: dict[str, Any], content: Any) -> None:
     """Send an answer; `content` is an array, bytes or an open file, which is closed here."""
     if isinstance(content, io.IOBase):
         with content:
-            connection.send_bytes(json.dumps({**header, "file": True}).encode())
-            send_handle(connection, content.fileno(), None)
+            channel.send({**header, "file": True}, content.fileno())
         return
     view = memoryview(content).cast("B")
     buffered = buffer.answers.put(view)
-    shared = view.nbytes if buffered is None else 0
-    said = {**header, "shared": shared, "buffered": buffered}
-    connection.send_bytes(json.dumps(said).encode())
-    if not shared:
+    said = {**header, "buffered": buffered}
+    if buffered is not None:
+        channel.send(said)
         return
+    descriptor = of_its_own(view)
+    try:
+        channel.send(said, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def of_its_own(content: Any) -> int:
+    """Sealed memory with a copy of `content`; the caller closes it."""
+    view = memoryview(content).cast("B")
     descriptor = os.memfd_create("sensorium-media", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         sent = 0
-        while sent < shared:
+        while sent < view.nbytes:
             sent += os.write(descriptor, view[sent:])
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-        send_handle(connection, descriptor, None)
-    finally:
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
 
 
-def receive(connection: Connection) -> dict[str, Any]:
-    """The header of an answer, or a question. Raises ValueError for what is neither."""
-    header = json.loads(connection.recv_bytes())
-    if not isinstance(header, dict):
-        raise ValueError("an answer without a header")
-    return header
+def mapped(descriptor: int) -> mmap.mmap:
+    """What lies in sealed memory. Raises OSError or ValueError for memory that is not.
+
+    Private, so that what is changed here is changed for nobody else.
+    """
+    if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+        raise OSError("shared memory that is not sealed")
+    size = os.fstat(descriptor).st_size
+    return mmap.mmap(
+        descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
+    )
 
 
-def receive_content(
-    connection: Connection, buffer: SharedBuffer, header: dict[str, Any]
-) -> bytearray | mmap.mmap:
-    """What was decoded. Raises OSError, ValueError or RuntimeError for what is none."""
-    if not header.get("shared"):
+def decoded(
+    buffer: SharedBuffer, header: dict[str, Any], descriptor: int | None
+) -> Content | SentFile:
+    """What an answer brings; `descriptor` came with it, and is taken over.
+
+    Raises OSError or ValueError for what makes no sense: what a worker sends is not trusted.
+    """
+    if descriptor is None:
         return buffer.answers.take_writable(header.get("buffered"))
-    descriptor = recv_handle(connection)
+    if header.get("file"):
+        os.set_inheritable(descriptor, False)
+        return SentFile(descriptor)
     try:
-        if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
-            raise OSError("shared memory that is not sealed")
-        # Private, so that what is changed here is changed for nobody else.
-        return mmap.mmap(
-            descriptor,
-            os.fstat(descriptor).st_size,
-            flags=mmap.MAP_PRIVATE,
-            prot=mmap.PROT_READ | mmap.PROT_WRITE,
-        )
+        return mapped(descriptor)
     finally:
         os.close(descriptor)
-
-
-def receive_file(connection: Connection) -> SentFile:
-    """The file that follows a header which says so. Raises OSError or RuntimeError for none."""
-    descriptor = recv_handle(connection)
-    os.set_inheritable(descriptor, False)
-    return SentFile(descriptor)

@@ -204,8 +204,7 @@ class MediaPipeline:
         }
         answer = await self._prepared_picture(file, recipe.key(), header, content)
         floats = answer.header.get("dtype") == "float32"
-        kind: type[np.uint8 | np.float32] = np.float32 if floats else np.uint8
-        pixels: npt.NDArray[Any] = np.frombuffer(answer.content, dtype=kind)
+        pixels = _array(answer.content, np.float32 if floats else np.uint8)
         width, height = answer.header["size"]
         if "shape" in answer.header:
             pixels = pixels.reshape(answer.header["shape"])
@@ -247,7 +246,7 @@ class MediaPipeline:
 
         answer = await self._work("video", header, content, choose)
         shape = answer.header["shape"]
-        pixels = np.frombuffer(answer.content, dtype=np.uint8).reshape(shape)
+        pixels = _array(answer.content, np.uint8).reshape(shape)
         self.measures.worked("video", answer, len(content), math.prod(shape[:3]))
         return PreparedVideo(
             digest, pixels, list(answer.header["valid"]), _source(answer.header["source"])
@@ -259,8 +258,13 @@ class MediaPipeline:
             header |= {"heard_by": heard_by}
         answer = await self._work("audio", header, content)
         self.measures.worked("audio", answer, len(content))
-        samples = np.frombuffer(answer.content, dtype=np.float32)
+        samples = _array(answer.content, np.float32)
         return PreparedSound(samples, int(answer.header["rate"]))
+
+
+def _array(content: Content, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """The numbers in `content`; of `np.frombuffer` the garbage collector would see two objects."""
+    return np.ndarray((len(content) // np.dtype(kind).itemsize,), kind, buffer=content)
 
 
 def _source(told: dict[str, Any]) -> VideoSource:

@@ -1,35 +1,36 @@
 """Worker processes for media: a fair queue before them, and nothing that one file can break.
 
-A thread per worker hands over one job at a time and waits for the answer with the GIL released. A
-worker that crashes or takes too long is replaced, and only its job fails; so is one whose caller
-has left.
+Whoever has a job waits for a worker, gives it the job and waits for the answer, all in the event
+loop. A worker that crashes or takes too long is replaced, and only its job fails; so is one whose
+caller has left and that goes on with what nobody waits for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import logging
 import multiprocessing
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sensorium.serving.media.buffer import SharedBuffer
 from sensorium.serving.media.content import Content
-from sensorium.serving.media.handover import SentFile, receive, receive_content, receive_file
-from sensorium.serving.media.work import work
+from sensorium.serving.media.fair_queue import FairQueue, Place
+from sensorium.serving.media.handover import SentFile
+from sensorium.serving.media.worker import BROKEN, Job, Outcome, Reply, Worker
 
 __all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions", "Reply"]
 
-# From a worker's question to what it is told.
-Reply = Callable[[dict[str, Any]], Any]
 _PRELOADED: Final = ["sensorium.serving.media.preload"]
-# Seconds between looks at whether somebody still waits for the job in hand.
-_LOOK: Final = 0.5
+# Seconds that a worker may go on with a job whose caller has left: a new one costs as much.
+_GRACE: Final = 0.5
+# Seconds before a worker that could not be started is tried again.
+_AGAIN: Final = 1.0
+_STOPPING: Final = "the server is stopping"
+_log = logging.getLogger(__name__)
 
 
 class MediaWorkError(ValueError):
@@ -67,69 +68,23 @@ class Answer:
 
 
 @dataclass(eq=False)
-class _Job:
-    owner: str
-    header: dict[str, Any]
-    content: Content
-    future: asyncio.Future[Answer]
+class _Waiter:
+    """Somebody who waits for a worker, in an event loop."""
+
     loop: asyncio.AbstractEventLoop
-    reply: Reply | None = None
-    asked: float = field(default_factory=time.monotonic)
+    worker: asyncio.Future[Worker]
 
-
-class _FairQueue:
-    """First come first served among a request's jobs, turn by turn among requests."""
-
-    def __init__(self) -> None:
-        self._jobs: OrderedDict[str, deque[_Job]] = OrderedDict()
-        self._changed = threading.Condition()
-        self._closed = False
-        self.count = 0
-        self.bytes = 0
-
-    def put(self, job: _Job) -> None:
-        """Add a job."""
-        with self._changed:
-            self._jobs.setdefault(job.owner, deque()).append(job)
-            self.count += 1
-            self.bytes += len(job.content)
-            self._changed.notify()
-
-    def discard(self, job: _Job) -> None:
-        """Take a job out that nobody waits for any longer, if it is still here."""
-        with self._changed:
-            jobs = self._jobs.get(job.owner)
-            if jobs is None or job not in jobs:
-                return
-            jobs.remove(job)
-            if not jobs:
-                del self._jobs[job.owner]
-            self.count -= 1
-            self.bytes -= len(job.content)
-
-    def take(self) -> _Job | None:
-        """The next job, or None once the queue is closed."""
-        with self._changed:
-            while not self._jobs and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return None
-            owner, jobs = self._jobs.popitem(last=False)
-            job = jobs.popleft()
-            if jobs:
-                self._jobs[owner] = jobs  # to the end of the round
-            self.count -= 1
-            self.bytes -= len(job.content)
-            return job
-
-    def close(self) -> list[_Job]:
-        """Let nobody wait any longer; the jobs that were waiting."""
-        with self._changed:
-            self._closed = True
-            left = [job for jobs in self._jobs.values() for job in jobs]
-            self._jobs.clear()
-            self._changed.notify_all()
-        return left
+    def settle(self, settle: Callable[[asyncio.Future[Worker]], None]) -> bool:
+        """Let `settle` do what it does to the future, in its own loop, unless that has ended."""
+        with contextlib.suppress(RuntimeError):
+            if asyncio.get_running_loop() is self.loop:
+                settle(self.worker)
+                return True
+        try:
+            self.loop.call_soon_threadsafe(settle, self.worker)
+        except RuntimeError:
+            return False
+        return True
 
 
 class MediaPool:
@@ -138,8 +93,12 @@ class MediaPool:
     def __init__(self, options: PoolOptions | None = None) -> None:
         self.options = options or PoolOptions()
         self.replaced = 0
-        self._queue = _FairQueue()
-        self._workers: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._queue = FairQueue[_Waiter]()
+        self._idle: list[Worker] = []
+        self._workers: list[Worker] = []
+        self._context: Any = None
+        self._closed = False
 
     @property
     def waiting(self) -> int:
@@ -154,160 +113,173 @@ class MediaPool:
 
     def pids(self) -> list[int]:
         """The processes that are at work."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
+        return [worker.pid for worker in self._workers]
 
     def start(self) -> None:
         """Start the workers, once; returns at once, they get ready by themselves."""
-        if self._workers:
-            return
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOADED)
-        self._workers = [_Worker(self, self._queue, context) for _ in range(self.options.workers)]
-        for worker in self._workers:
-            worker.start()
+        with self._lock:
+            if self._context is not None:
+                return
+            self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(_PRELOADED)
+        for _ in range(self.options.workers):
+            self._start_one()
 
     async def run(
-        self,
-        owner: str,
-        header: dict[str, Any],
-        content: Content,
-        reply: Reply | None = None,
+        self, owner: str, header: dict[str, Any], content: Content, reply: Reply | None = None
     ) -> Answer:
         """Have a worker do a job; `owner` is the request, among which turns are taken.
 
         `reply` answers what the worker asks on the way, in a thread. Raises MediaWorkError for a
         file that cannot be used. A caller that is cancelled gives up its place, or its worker.
         """
-        loop = asyncio.get_running_loop()
-        job = _Job(owner, header, content, loop.create_future(), loop, reply)
-        self._queue.put(job)
+        asked = time.monotonic()
+        job = Job(header, content, reply)
+        worker = await self._given(owner, job)
+        waited = time.monotonic() - asked
         try:
-            return await job.future
+            outcome = await worker.answer(job, self.options.seconds)
         except asyncio.CancelledError:
-            self._queue.discard(job)
+            self._leave(worker)
             raise
+        except TimeoutError:
+            self._replace(worker)
+            words = f"took more than {self.options.seconds:g} s to decode"
+            raise MediaWorkError(words) from None
+        except BROKEN:
+            self._replace(worker)
+            words = _STOPPING if self._closed else "the decoder broke down over it"
+            raise MediaWorkError(words) from None
+        self._free(worker)
+        return _checked(outcome, waited)
 
     def close(self) -> None:
         """End the workers; jobs that wait fail."""
-        for job in self._queue.close():
-            _settle(job, MediaWorkError("the server is stopping"))
-        for worker in self._workers:
-            worker.end()
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            workers, self._workers = self._workers, []
+        self._fail_waiting(_STOPPING)
+        for worker in workers:
+            if worker in idle:
+                worker.end()
+            else:
+                worker.kill()
 
+    async def _given(self, owner: str, job: Job) -> Worker:
+        """A worker that has been given the job."""
+        while True:
+            worker = await self._turn(owner, len(job.content))
+            try:
+                await worker.give(job)
+            except OSError:  # it ended while it had nothing to do: not for this job
+                self._replace(worker)
+            except BaseException:
+                self._drop(worker)  # it may be in the middle of a message
+                raise
+            else:
+                return worker
 
-class _Worker(threading.Thread):
-    """One process and the thread that feeds it."""
-
-    def __init__(self, pool: MediaPool, queue: _FairQueue, context: Any) -> None:
-        super().__init__(name="media-worker", daemon=True)
-        self._pool = pool
-        self._queue = queue
-        self._context = context
-        self._process: Any = None
-        self._connection: Any = None
-        self._buffer: Any = None
-
-    def run(self) -> None:
-        """Do jobs until the queue is closed."""
-        self._start_process()  # so that the first job does not wait for it
-        while (job := self._queue.take()) is not None:
-            if not job.future.done():
-                _settle(job, self._do(job))
-
-    @property
-    def pid(self) -> int | None:
-        """The process, None where it has not started."""
-        return None if self._process is None else self._process.pid
-
-    def end(self) -> None:
-        """End the process."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-
-    def _do(self, job: _Job) -> Answer | MediaWorkError:
-        began = time.monotonic()
-        seconds = self._pool.options.seconds
-        content: Content = b""
-        file = None
+    async def _turn(self, owner: str, size: int) -> Worker:
+        """A worker that has nothing to do, when it is the caller's turn."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._closed:
+                raise MediaWorkError(_STOPPING)
+            if self._idle:
+                return self._idle.pop()
+            waiter = _Waiter(loop, loop.create_future())
+            place = Place(owner, size, waiter)
+            self._queue.put(place)
         try:
-            if self._process is None:
-                self._start_process()
-            self._give(job)
-            while self._answers(job, began + seconds):
-                header = receive(self._connection)
-                if "question" not in header:
+            return await waiter.worker
+        except asyncio.CancelledError:
+            with self._lock:
+                self._queue.discard(place)
+            if waiter.worker.done() and not waiter.worker.cancelled():
+                self._free(waiter.worker.result())
+            raise
+
+    def _free(self, worker: Worker) -> None:
+        """Give a worker that has nothing to do to whoever is next."""
+        while True:
+            with self._lock:
+                if self._closed:
                     break
-                reply = json.dumps(_reply(job, header["question"])).encode()
-                self._connection.send_bytes(reply)
-            else:
-                if job.future.cancelled():
-                    self._drop()
-                    return MediaWorkError("nobody waits for it any more")
-                return self._replace(f"took more than {seconds:g} s to decode")
-            if header.get("file"):
-                file = receive_file(self._connection)
-            else:
-                content = receive_content(self._connection, self._buffer, header)
-        # What a worker sends is not trusted: that it makes no sense is as good as a breakdown.
-        except (EOFError, OSError, ValueError, RuntimeError):
-            return self._replace("the decoder broke down over it")
-        if "error" in header:
-            return MediaWorkError(str(header["error"]), str(header.get("about", "")))
-        return Answer(header, content, waited=began - job.asked, file=file)
+                waiter = self._queue.take()
+                if waiter is None:
+                    self._idle.append(worker)
+                    return
+            if waiter.settle(lambda future: self._hand(worker, future)):
+                return
+        worker.end()
 
-    def _answers(self, job: _Job, deadline: float) -> bool:
-        """Wait for the worker's next message: whether it comes in time, and is still wanted."""
-        while (left := deadline - time.monotonic()) > 0 and not job.future.cancelled():
-            if self._connection.poll(min(left, _LOOK)):
-                return True
-        return False
-
-    def _start_process(self) -> None:
-        ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(
-            target=work, args=(theirs,), name="sensorium-media", daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        self._connection = ours
-        # A new one for each: a process that was killed a moment ago may still write.
-        self._buffer = SharedBuffer.shared_by(ours)
-
-    def _give(self, job: _Job) -> None:
-        """Send a job to the process."""
-        buffered = self._buffer.files.put(job.content)
-        self._connection.send_bytes(json.dumps({**job.header, "buffered": buffered}).encode())
-        if buffered is None:
-            self._connection.send_bytes(job.content)
-
-    def _drop(self) -> None:
-        """End the process; the next job starts another."""
-        self.end()
-        self._process = None
-
-    def _replace(self, reason: str) -> MediaWorkError:
-        self._drop()
-        self._pool.replaced += 1
-        return MediaWorkError(reason)
-
-
-def _reply(job: _Job, question: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return {"answer": job.reply(question) if job.reply else None}
-    except Exception as error:  # noqa: BLE001 (rules of sampling stumble over odd files)
-        return {"error": str(error)[:300] or type(error).__name__}
-
-
-def _settle(job: _Job, outcome: Answer | MediaWorkError) -> None:
-    def settle() -> None:
-        if job.future.done():
-            return
-        if isinstance(outcome, Answer):
-            job.future.set_result(outcome)
+    def _hand(self, worker: Worker, future: asyncio.Future[Worker]) -> None:
+        if future.done():  # cancelled meanwhile
+            self._free(worker)
         else:
-            job.future.set_exception(outcome)
+            future.set_result(worker)
 
-    with contextlib.suppress(RuntimeError):  # the loop has ended, and whoever waited with it
-        job.loop.call_soon_threadsafe(settle)
+    def _fail_waiting(self, words: str) -> None:
+        def fail(future: asyncio.Future[Worker]) -> None:
+            if not future.done():
+                future.set_exception(MediaWorkError(words))
+
+        while True:
+            with self._lock:
+                waiter = self._queue.take()
+            if waiter is None:
+                return
+            waiter.settle(fail)
+
+    def _leave(self, worker: Worker) -> None:
+        """Let a worker end a job whose caller has left, if that does not take long.
+
+        In a thread: the caller may have left because his loop ends.
+        """
+
+        def leave() -> None:
+            (self._free if worker.finishes(_GRACE) else self._drop)(worker)
+
+        threading.Thread(target=leave, name="media-worker-end", daemon=True).start()
+
+    def _replace(self, worker: Worker) -> None:
+        """Another process for one that broke down."""
+        if not self._closed:
+            self.replaced += 1
+        self._drop(worker)
+
+    def _drop(self, worker: Worker) -> None:
+        """End a worker's process, and start another."""
+        worker.end()
+        with self._lock:
+            if worker in self._workers:
+                self._workers.remove(worker)
+        if not self._closed:
+            self._start_one()
+
+    def _start_one(self) -> None:
+        threading.Thread(target=self._started, name="media-worker-start", daemon=True).start()
+
+    def _started(self) -> None:
+        while not self._closed:
+            try:
+                worker = Worker(self._context)
+            except (OSError, EOFError) as error:
+                _log.warning("a process for media could not be started: %s", error)
+                self._fail_waiting(f"the server could not start a process for it: {error}")
+                time.sleep(_AGAIN)
+                continue
+            with self._lock:
+                self._workers.append(worker)
+            self._free(worker)
+            return
+
+
+def _checked(outcome: Outcome, waited: float) -> Answer:
+    header, content = outcome.header, outcome.content
+    if "error" in header:
+        raise MediaWorkError(str(header["error"]), str(header.get("about", "")))
+    if isinstance(content, SentFile):
+        return Answer(header, b"", waited, content)
+    return Answer(header, content, waited)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from sensorium.serving.media.buffer import SharedBuffer
-from sensorium.serving.media.handover import send
+from sensorium.serving.media.channel import Channel
+from sensorium.serving.media.handover import mapped, send
 
 __all__ = ["MediaRefusedError", "work"]
 
@@ -43,13 +43,13 @@ class MediaRefusedError(ValueError):
         self.about = about
 
 
-def work(connection: Connection) -> None:
+def work(end: socket.socket) -> None:
     """Answer jobs until the server closes the connection.
 
     A job is a header (`kind` and its options) and the file, which lies in the buffer that both map
-    or, where it is too large, is the next message. An answer is a header,
-    with `error` or what `kind` promises and `milliseconds` by stage, and what was decoded. Before
-    it there may be questions: a header with `question`, which the server answers with `answer` or
+    or, where it is too large, in memory that comes with the header. An answer is a header, with
+    `error` or what `kind` promises and `milliseconds` by stage, and what was decoded. Before it
+    there may be questions: a header with `question`, which the server answers with `answer` or
     `error`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -58,24 +58,33 @@ def work(connection: Connection) -> None:
     _silence()
     _keep_memory()
     os.nice(_NICER)
+    channel = Channel(end, blocking=True)
     try:
-        buffer = SharedBuffer.received_from(connection)
+        buffer = SharedBuffer.received_from(channel)
         while True:
-            header = json.loads(connection.recv_bytes())
-            buffered = header["buffered"]
+            header, descriptor = channel.receive()
             # A copy: decoders may keep what they were given, and another file will lie there.
-            content = connection.recv_bytes() if buffered is None else buffer.files.take(buffered)
-            send(connection, buffer, *_answer(connection, header, content))
+            if descriptor is None:
+                content = buffer.files.take(header["buffered"])
+            else:
+                content = _taken(descriptor)
+            send(channel, buffer, *_answer(channel, header, content))
     except (EOFError, OSError):
         return
 
 
-def _answer(
-    connection: Connection, header: dict[str, Any], content: bytes
-) -> tuple[dict[str, Any], Any]:
+def _taken(descriptor: int) -> bytes:
+    try:
+        with mapped(descriptor) as memory:
+            return bytes(memory)
+    finally:
+        os.close(descriptor)
+
+
+def _answer(channel: Channel, header: dict[str, Any], content: bytes) -> tuple[dict[str, Any], Any]:
     def ask(question: dict[str, Any]) -> Any:
-        connection.send_bytes(json.dumps({"question": question}).encode())
-        found = json.loads(connection.recv_bytes())
+        channel.send({"question": question})
+        found, _ = channel.receive()
         if "error" in found:
             raise MediaRefusedError(found["error"])
         return found["answer"]

@@ -8,7 +8,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +78,67 @@ def test_a_worker_that_stalls_is_replaced_at_the_deadline() -> None:
     with pool(seconds=3) as running:
         assert asyncio.run(scene(running)).header["size"] == [8, 8]
         assert running.replaced == 1
+
+
+def test_a_worker_that_ended_while_idle_costs_no_job() -> None:
+    with pool() as running:
+        (pid,) = running.pids()
+        os.kill(pid, signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.01)
+        assert asyncio.run(running.run("a", HEADER, QUICK)).header["size"] == [8, 8]
+        assert running.replaced == 1
+        assert running.pids() != [pid]
+
+
+def test_a_loop_that_ends_leaves_its_workers_to_others() -> None:
+    """Its callers are cancelled over their jobs, and while they wait."""
+
+    async def leave(running: MediaPool) -> None:
+        jobs = [asyncio.create_task(running.run("a", HEADER, SLOW)) for _ in range(5)]
+        await asyncio.wait(jobs, timeout=0.05)
+
+    with pool(workers=2) as running:
+        for _ in range(3):
+            asyncio.run(leave(running))
+        assert running.waiting == 0
+        assert asyncio.run(running.run("a", HEADER, QUICK)).header["size"] == [8, 8]
+
+
+def test_loops_in_several_threads_share_it() -> None:
+    async def scene(running: MediaPool) -> list[Any]:
+        jobs = (running.run("a", HEADER, QUICK) for _ in range(30))
+        return [answer.header["size"] for answer in await asyncio.gather(*jobs)]
+
+    with pool(workers=2) as running, ThreadPoolExecutor(4) as threads:
+        loops = [threads.submit(asyncio.run, scene(running)) for _ in range(4)]
+        assert [loop.result() for loop in loops] == [[[8, 8]] * 30] * 4
+        assert running.replaced == 0
+
+
+def test_a_file_too_large_for_the_buffer_goes_in_memory_of_its_own() -> None:
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (2000, 1000), os.urandom(6_000_000)).save(buffer, "BMP")
+    with pool() as running:
+        answer = asyncio.run(running.run("a", HEADER, buffer.getvalue()))
+    assert answer.header["size"] == [2000, 1000]
+    assert len(answer.content) == 6_000_000
+
+
+def test_jobs_fail_when_it_is_closed() -> None:
+    async def scene(running: MediaPool) -> list[Any]:
+        os.kill(running.pids()[0], signal.SIGSTOP)
+        jobs = [asyncio.create_task(running.run("a", HEADER, QUICK)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        running.close()
+        jobs.append(asyncio.create_task(running.run("a", HEADER, QUICK)))
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    with pool() as running:
+        failed = asyncio.run(scene(running))
+        assert [str(error) for error in failed] == ["the server is stopping"] * 3
+        assert running.replaced == 0
+        assert running.pids() == []
 
 
 def test_requests_take_turns() -> None:
