@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from pathlib import Path
 
-__all__ = ["freeze_heap", "total_memory"]
+__all__ = ["QuietHeap", "total_memory"]
 
+# Collections of what is young before one of everything; Python's own number is 10.
+_WHOLE = 100
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -21,11 +24,45 @@ def total_memory() -> int:
     return min(machine, int(limit)) if limit.isdigit() else machine
 
 
-def freeze_heap() -> None:
-    """Leave all that start-up made out of later garbage collections.
+class QuietHeap:
+    """Keeps garbage collections short: what stays is left out of them, in quiet moments.
 
     vLLM and transformers make some 700,000 objects that stay. Looking through them takes half a
-    second of CPU, in which no request moves; a stock vLLM server freezes them too.
+    second of CPU, in which no request moves; a stock vLLM server leaves those out too. What is
+    cached later, a dozen objects a picture, adds up to tens of milliseconds again, so the same is
+    done whenever nothing has been asked for `seconds`. Not while something is: what belongs to a
+    request would stay for good. Meanwhile whole collections are rare: requests leave next to
+    nothing for them. For one event loop.
     """
-    gc.collect()
-    gc.freeze()
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
+        self._open = 0
+        self._started = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Leave out all that start-up made; nothing is done before."""
+        self._started = True
+        young, middle, _ = gc.get_threshold()
+        gc.set_threshold(young, middle, _WHOLE)
+        self._leave_out()
+
+    def begin(self) -> None:
+        """A request has come."""
+        self._open += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def end(self) -> None:
+        """A request is over."""
+        self._open -= 1
+        if self._started and not self._open:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._seconds, self._leave_out)
+
+    def _leave_out(self) -> None:
+        self._timer = None
+        gc.collect()
+        gc.freeze()

@@ -30,7 +30,6 @@ from sensorium.serving.http.auth import KeyRing
 from sensorium.serving.http.kernel_metrics import projection_lines
 from sensorium.serving.http.loop_lag import watched_loop
 from sensorium.serving.http.state import ServerState
-from sensorium.serving.memory import freeze_heap
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
@@ -192,7 +191,7 @@ class _Server:
             await in_daemon_thread(lambda: import_vllm(policy, media), "import-vllm")
         pairs = zip(self._specs, self._state.models.slots, strict=True)
         await asyncio.gather(*(self._load_one(spec, slot) for spec, slot in pairs))
-        freeze_heap()
+        self._state.heap.start()
         self._log.release(show=False)
         if self._state.files is not None:
             self._state.files.start(self._app)

@@ -26,6 +26,7 @@ from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.native_pictures import fit_pictures
 from sensorium.serving.engine.repairs import (
+    let_go_of_media,
     name_rows_without_tokens,
     resample_without_torchaudio,
     share_processor,
@@ -74,6 +75,7 @@ def import_vllm(policy: FetchPolicy | None = None, pipeline: MediaPipeline | Non
     SensoriumMediaConnector.pipeline = pipeline
     resample_without_torchaudio()
     name_rows_without_tokens()
+    let_go_of_media()
     return bool(current_platform.is_cpu())
 
 

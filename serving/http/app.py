@@ -13,7 +13,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -76,8 +76,10 @@ class SensoriumApp:
         exchange = _Exchange(scope, send)
         TIMES.set(None)
         task = asyncio.current_task()
-        counted = not scope["path"].startswith("/health") and scope["path"] != "/metrics"
-        counted = counted and BATCH_ROW not in scope  # the drain does not wait for batches
+        asks = not scope["path"].startswith("/health") and scope["path"] != "/metrics"
+        counted = asks and BATCH_ROW not in scope  # the drain does not wait for batches
+        if asks:
+            self.state.heap.begin()
         if task is not None and counted:
             self.state.running.add(task)
             self.state.metrics.in_flight.inc()
@@ -95,6 +97,8 @@ class SensoriumApp:
                 raise  # the answer has begun; closing the connection is all that is left
             await exchange.fail(RequestError("Internal server error"), receive)
         finally:
+            if asks:
+                self.state.heap.end()
             if task is not None and counted:
                 self.state.running.discard(task)
                 self.state.metrics.in_flight.dec()
@@ -203,26 +207,24 @@ class _Exchange:
         self.model = ""
         self.status = _CLIENT_LEFT
         self.complete = False
-        self.send = self._sender(send)
+        self._send = send
 
     def set_header(self, name: str, value: str) -> None:
         """Set a header of the request, for the apps further in."""
         MutableHeaders(raw=self.scope["headers"])[name] = value
 
-    def _sender(self, send: Send) -> Callable[[Message], Awaitable[None]]:
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
-                headers = MutableHeaders(raw=list(message["headers"]))
-                headers["x-request-id"] = self.request_id
-                if (times := TIMES.get()) is not None:
-                    headers["server-timing"] = times.header()
-                message = {**message, "headers": headers.raw}
-            await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                self.complete = True
-
-        return send_with_id
+    async def send(self, message: Message) -> None:
+        """Pass on what the app further in answers, with the request's id."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(raw=list(message["headers"]))
+            headers["x-request-id"] = self.request_id
+            if (times := TIMES.get()) is not None:
+                headers["server-timing"] = times.header()
+            message = {**message, "headers": headers.raw}
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.complete = True
 
     async def fail(self, error: RequestError, receive: Receive) -> None:
         """Answer an error that was raised before the model's app began to answer."""

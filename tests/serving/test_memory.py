@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sensorium.serving.memory import QuietHeap
 
 
 def test_what_exists_at_the_start_is_left_out_of_collections() -> None:
     code = (
-        "import gc; from sensorium.serving.memory import freeze_heap\n"
+        "import gc; from sensorium.serving.memory import QuietHeap\n"
         "kept = [[number] for number in range(50_000)]\n"
-        "freeze_heap()\n"
-        "print(gc.get_freeze_count() > 50_000, len(gc.get_objects()) < 1_000)"
+        "QuietHeap().start()\n"
+        "print(gc.get_freeze_count() > 50_000, len(gc.get_objects()) < 1_000, *gc.get_threshold())"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["True", "True"]
+    assert done.stdout.split() == ["True", "True", "700", "10", "100"]
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    threshold = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("thawed")
+def test_what_is_kept_of_requests_is_left_out_once_nothing_is_asked() -> None:
+    kept: list[list[int]] = []
+
+    def left_out() -> bool:
+        found = {id(thing) for thing in gc.get_objects()}
+        return all(id(thing) not in found for thing in kept)
+
+    async def scene() -> None:
+        heap = QuietHeap(seconds=0.05)
+        heap.begin()
+        heap.end()
+        await asyncio.sleep(0.1)
+        kept.append([0])
+        assert not left_out()  # it had not started
+        heap.start()
+        for _ in range(2):
+            heap.begin()
+        kept.append([1])
+        heap.end()
+        await asyncio.sleep(0.1)
+        assert not left_out()  # one is still being answered
+        heap.end()
+        heap.begin()  # at once the next
+        await asyncio.sleep(0.1)
+        assert not left_out()
+        heap.end()
+        await asyncio.sleep(0.1)
+        assert left_out()
+
+    asyncio.run(scene())
