@@ -17,16 +17,16 @@ __all__ = ["CACHES", "STAGES", "CacheUse", "Scrape", "StageTime", "caches", "par
 # `name[stage]` are the samples of `name` with that label `stage`.
 STAGES: dict[str, tuple[str, ...]] = {
     "download": (
-        "sensorium_media_stage_seconds[download]",
+        "sensorium_mm_media_download_latency_seconds",
         "vllm:mm_media_download_latency_seconds",
     ),
-    "media queue": ("sensorium_media_stage_seconds[queue]",),
+    "media queue": ("sensorium_mm_media_queue_latency_seconds",),
     "media decode": (
-        "sensorium_media_stage_seconds[decode]",
+        "sensorium_mm_media_decode_latency_seconds",
         "vllm:mm_media_decode_latency_seconds",
     ),
     "prepare": (
-        "sensorium_media_stage_seconds[prepare]",
+        "sensorium_mm_media_preprocess_latency_seconds",
         "vllm:mm_preprocessing_total_latency_seconds",
     ),
     "queue": ("vllm:request_queue_time_seconds",),
@@ -40,8 +40,8 @@ CACHES: dict[str, tuple[tuple[str, ...], str]] = {
     "prefix cache (tokens)": (("vllm:prefix_cache_queries_total",), "vllm:prefix_cache_hits_total"),
     "processor cache (media)": (("vllm:mm_cache_queries_total",), "vllm:mm_cache_hits_total"),
     "prepared media": (
-        ("sensorium_media_items_total[cached]", "sensorium_media_items_total[prepared]"),
-        "sensorium_media_items_total[cached]",
+        ("sensorium_mm_cache_queries_total[prepared]",),
+        "sensorium_mm_cache_hits_total[prepared]",
     ),
 }
 _SUFFIXES = ("_bucket", "_sum", "_count", "_created")

@@ -62,8 +62,9 @@ _UNDECODABLE = (
 class _Bytes(MediaIO[Content]):
     """Loads nothing but the bytes of a file."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, media: str) -> None:
         self._most = most
+        self.media = media
 
     def load_bytes(self, data: Content) -> Content:
         """As they are."""
@@ -130,7 +131,9 @@ class SensoriumMediaConnector(MediaConnector):
             content = await fetch(url, policy)
         else:
             content = await self.pipeline.downloads.get(url, policy)
-            self.pipeline.measures.downloaded(time.perf_counter() - began)
+            media = media_io.media if isinstance(media_io, _Bytes) else "any"
+            took = time.perf_counter() - began
+            self.pipeline.measures.downloaded(media, took, len(content))
         return await loop.run_in_executor(global_thread_pool, media_io.load_bytes, content)
 
     def _from_data_url(self, url: str, medium: Medium | None, media_io: Any) -> Any:
@@ -139,8 +142,9 @@ class SensoriumMediaConnector(MediaConnector):
             return self.load_from_url(url, media_io)
         return media_io.load_bytes(medium.content())
 
-    async def _content(self, url: str) -> Content:
-        content: Content = await self.load_from_url_async(url, _Bytes(self.policy.max_bytes))
+    async def _content(self, url: str, media: str) -> Content:
+        into = _Bytes(self.policy.max_bytes, media)
+        content: Content = await self.load_from_url_async(url, into)
         if not url[:5].lower().startswith("http"):  # else they were spent while they came
             spend("bytes", len(content))
         return content
@@ -161,7 +165,7 @@ class SensoriumMediaConnector(MediaConnector):
         if plan not in RECIPES:
             plan = ""
         background = tuple(options.get("rgba_background_color", _WHITE))
-        content = await self._content(url)
+        content = await self._content(url, "image")
         picture = await pipeline.picture(content, Recipe(plan, options["image_mode"], background))
         if picture.mode:
             image = picture.image()
@@ -179,7 +183,7 @@ class SensoriumMediaConnector(MediaConnector):
         return await _explained("audio", audio_url, loading)
 
     async def _decoded_sound(self, url: str, pipeline: MediaPipeline) -> tuple[Any, int]:
-        content = await self._content(url)
+        content = await self._content(url, "audio")
         # Only the name is taken from the options, which a request may set too.
         model = audio_model(self.media_io_kwargs.get("audio", {}).get("heard_by", ""))
         sound = await pipeline.sound(content, model)
@@ -197,7 +201,7 @@ class SensoriumMediaConnector(MediaConnector):
     async def _decoded_video(self, url: str, pipeline: MediaPipeline, loader: VideoFrames) -> Any:
         if url[:11].lower() == "data:video/" and url[11:16].lower() == "jpeg;":
             return await self._frames_one_by_one(url, pipeline, loader)
-        content = await self._content(url)
+        content = await self._content(url, "video")
         loader.check(pipeline.limits.frames)
         video = await pipeline.video(content, loader.rule())
         # The digest stands for the bytes: it names the file and which frames were taken.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "let_go_of_media",
     "name_rows_without_tokens",
     "resample_without_torchaudio",
     "share_processor",
@@ -46,25 +45,6 @@ def name_rows_without_tokens() -> None:
         return str(theirs(raw_token or "", token_str, marker))
 
     detokenizer_utils._restore_leading_spaces = restore
-
-
-def let_go_of_media() -> None:
-    """Have what loads a request's media forget them once they are loaded.
-
-    vLLM 0.32's tracker and its parser hold each other, and with each other the media, until the
-    garbage collector comes by: memory for nothing, and a longer collection.
-    """
-    from vllm.renderers.chat_utils import AsyncMultiModalItemTracker as Tracker
-
-    theirs = Tracker.resolve_items
-
-    async def resolve(tracker: Any) -> Any:
-        try:
-            return await theirs(tracker)
-        finally:
-            tracker._items_by_modality.clear()
-
-    Tracker.resolve_items = resolve
 
 
 def share_processor(engine: Any) -> None:

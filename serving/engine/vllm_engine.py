@@ -26,7 +26,6 @@ from sensorium.serving.engine.arguments import ModelSpec, parse_arguments
 from sensorium.serving.engine.metrics import isolated_stat_logger
 from sensorium.serving.engine.native_pictures import fit_pictures
 from sensorium.serving.engine.repairs import (
-    let_go_of_media,
     name_rows_without_tokens,
     resample_without_torchaudio,
     share_processor,
@@ -70,12 +69,13 @@ def import_vllm(policy: FetchPolicy | None = None, pipeline: MediaPipeline | Non
     load_general_plugins()
     # The registry knows the connector once its module is imported.
     from sensorium.serving.engine.connector import SensoriumMediaConnector
+    from sensorium.serving.engine.loaded_media import follow_loading
 
     SensoriumMediaConnector.policy = policy or FetchPolicy()
     SensoriumMediaConnector.pipeline = pipeline
     resample_without_torchaudio()
     name_rows_without_tokens()
-    let_go_of_media()
+    follow_loading(pipeline.measures if pipeline is not None else None)
     return bool(current_platform.is_cpu())
 
 
@@ -113,6 +113,8 @@ class VllmModel:
         from vllm.entrypoints.launchers.api_server.app_state import init_app_state
         from vllm.entrypoints.launchers.app import build_app
 
+        from sensorium.serving.engine.connector import SensoriumMediaConnector
+        from sensorium.serving.engine.loaded_media import follow_rendering
         from sensorium.serving.engine.rendered_media import follow_media
         from sensorium.serving.engine.short_work import do_short_work
 
@@ -122,6 +124,8 @@ class VllmModel:
         if asked and self._args.worker_extension_cls == EXTENSION:
             await engine.collective_rpc("sensorium_decide_fp8")
         follow_media(engine)
+        if SensoriumMediaConnector.pipeline is not None:
+            follow_rendering(engine.renderer, SensoriumMediaConnector.pipeline.measures)
         fit_pictures(engine)
         share_processor(engine)
         do_short_work(engine.renderer)

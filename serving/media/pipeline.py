@@ -230,7 +230,8 @@ class MediaPipeline:
             self.measures.worked("image", answer, outcome="decoded")
         else:
             answer = await self._work("image", header, content)
-            self.measures.worked("image", answer, len(content), math.prod(answer.header["size"]))
+            pixels = math.prod(answer.header["size"])
+            self.measures.worked("image", answer, len(content), pixels=pixels)
         return answer
 
     async def _video(self, digest: bytes, content: Content, rule: FrameRule) -> PreparedVideo:
@@ -247,19 +248,22 @@ class MediaPipeline:
         answer = await self._work("video", header, content, choose)
         shape = answer.header["shape"]
         pixels = _array(answer.content, np.uint8).reshape(shape)
-        self.measures.worked("video", answer, len(content), math.prod(shape[:3]))
-        return PreparedVideo(
-            digest, pixels, list(answer.header["valid"]), _source(answer.header["source"])
+        source = _source(answer.header["source"])
+        self.measures.worked(
+            "video", answer, len(content), pixels=math.prod(shape[:3]), seconds=source.duration
         )
+        return PreparedVideo(digest, pixels, list(answer.header["valid"]), source)
 
     async def _sound(self, content: Content, heard_by: str) -> PreparedSound:
         header: dict[str, Any] = {"max_seconds": self.limits.seconds}
         if heard_by:
             header |= {"heard_by": heard_by}
         answer = await self._work("audio", header, content)
-        self.measures.worked("audio", answer, len(content))
-        samples = _array(answer.content, np.float32)
-        return PreparedSound(samples, int(answer.header["rate"]))
+        samples, rate = _array(answer.content, np.float32), int(answer.header["rate"])
+        if rate <= 0:
+            raise ValueError(f"it says that it has {rate} samples a second")
+        self.measures.worked("audio", answer, len(content), seconds=len(samples) / rate)
+        return PreparedSound(samples, rate)
 
 
 def _array(content: Content, kind: npt.DTypeLike) -> npt.NDArray[Any]:

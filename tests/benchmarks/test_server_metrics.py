@@ -62,19 +62,22 @@ def test_what_lies_above_the_last_bucket_is_its_bound() -> None:
     assert stages(parse(""), parse(text, "m"))["queue"]["p90_ms"] == pytest.approx(200.0)
 
 
-def test_stages_and_outcomes_that_are_labels() -> None:
+def test_stages_that_are_labels_and_stages_that_are_names() -> None:
     text = """\
-# TYPE sensorium_media_stage_seconds histogram
-sensorium_media_stage_seconds_bucket{stage="decode",media="image",le="+Inf"} 4
-sensorium_media_stage_seconds_sum{stage="decode",media="image"} 0.2
-sensorium_media_stage_seconds_count{stage="decode",media="image"} 4
-sensorium_media_stage_seconds_bucket{stage="prepare",media="image",le="+Inf"} 4
-sensorium_media_stage_seconds_sum{stage="prepare",media="image"} 0.4
-sensorium_media_stage_seconds_count{stage="prepare",media="image"} 4
-# TYPE sensorium_media_items counter
-sensorium_media_items_total{media="image",outcome="prepared"} 3
-sensorium_media_items_total{media="image",outcome="cached"} 1
-sensorium_media_items_total{media="image",outcome="refused"} 7
+# TYPE sensorium_mm_media_decode_latency_seconds histogram
+sensorium_mm_media_decode_latency_seconds_bucket{media_type="image",le="+Inf"} 4
+sensorium_mm_media_decode_latency_seconds_sum{media_type="image"} 0.2
+sensorium_mm_media_decode_latency_seconds_count{media_type="image"} 4
+# TYPE sensorium_mm_media_preprocess_latency_seconds histogram
+sensorium_mm_media_preprocess_latency_seconds_bucket{media_type="image",le="+Inf"} 4
+sensorium_mm_media_preprocess_latency_seconds_sum{media_type="image"} 0.4
+sensorium_mm_media_preprocess_latency_seconds_count{media_type="image"} 4
+# TYPE sensorium_mm_cache_queries counter
+sensorium_mm_cache_queries_total{stage="prepared"} 4
+sensorium_mm_cache_queries_total{stage="fetched"} 9
+# TYPE sensorium_mm_cache_hits counter
+sensorium_mm_cache_hits_total{stage="prepared"} 1
+sensorium_mm_cache_hits_total{stage="fetched"} 7
 """
     found = stages(parse(""), parse(text, "m"))
     assert {name: stage["mean_ms"] for name, stage in found.items()} == {
@@ -85,21 +88,12 @@ sensorium_media_items_total{media="image",outcome="refused"} 7
 
 
 def test_every_name_of_ours_is_one_that_the_server_exports() -> None:
-    from types import SimpleNamespace
-
     from prometheus_client import generate_latest
 
     from sensorium.benchmarks.measure.server_metrics import CACHES, STAGES
-    from sensorium.serving.media.measures import MediaMeasures
+    from sensorium.serving.media.pipeline import MediaPipeline
 
-    pool = SimpleNamespace(waiting=0, replaced=0)
-    kept = SimpleNamespace(bytes=0, counts={})
-    decoded = SimpleNamespace(kept=kept)
-    pipeline = SimpleNamespace(
-        pool=pool, recordings=pool, prepared=kept, decoded=decoded, downloads=kept
-    )
-    measures = MediaMeasures(pipeline)  # type: ignore[arg-type]
-    exported = generate_latest(measures.registry).decode()
+    exported = generate_latest(MediaPipeline().measures.registry).decode()
     names = [name for known in STAGES.values() for name in known]
     names += [name for asked, _ in CACHES.values() for name in asked]
     ours = {name.partition("[")[0] for name in names if name.startswith("sensorium_")}

@@ -18,7 +18,7 @@ BOARD = Path(__file__).resolve().parents[2] / "docs" / "grafana" / "sensorium.js
 _METRIC = re.compile(r"\b(?:sensorium_|vllm:)[a-z_]+")
 _BY = re.compile(r"by \(([^)]*)\)")
 # Written at the first request of their kind, which another test may not have made yet.
-_LATER = {"status", "route", "media", "stage", "outcome"}
+_LATER = {"status", "route", "media_type", "stage", "outcome"}
 
 
 def labels_of_metrics(server: LiveServer) -> dict[str, set[str]]:
@@ -29,6 +29,7 @@ def labels_of_metrics(server: LiveServer) -> dict[str, set[str]]:
         found[family.name + suffix] |= set()
         if family.type == "histogram":
             found[f"{family.name}_bucket"].add("le")
+            found[f"{family.name}_sum"] |= set()
         for sample in family.samples:
             found[sample.name] |= set(sample.labels)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -32,7 +33,7 @@ def ask(client: openai.OpenAI, picture: Image.Image, model: str = "demo") -> str
 
 
 def items(server: LiveServer, outcome: str, media: str = "image") -> float:
-    return scrape(server.url, "sensorium_media_items_total", media=media, outcome=outcome)
+    return scrape(server.url, "sensorium_media_items_total", media_type=media, outcome=outcome)
 
 
 def test_a_repeated_picture_is_prepared_once(
@@ -78,5 +79,9 @@ def test_videos_are_decoded_by_workers_and_kept(
 def test_stages_are_timed(server: LiveServer, demo_client: openai.OpenAI) -> None:
     ask(demo_client, circle(BLUE, size=(453, 257)))
     text = httpx.get(f"{server.url}/metrics").text
-    for stage in ("queue", "decode", "prepare"):
-        assert f'sensorium_media_stage_seconds_count{{media="image",stage="{stage}"}}' in text
+    for stage in ("queue", "decode", "preprocess"):
+        assert f'sensorium_mm_media_{stage}_latency_seconds_count{{media_type="image"}}' in text
+    for whole in ("resolve_items", "preprocessing_total"):
+        count = re.search(rf"^sensorium_mm_{whole}_latency_seconds_count (\S+)$", text, re.M)
+        assert count is not None
+        assert float(count[1]) >= 1

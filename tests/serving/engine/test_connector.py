@@ -41,7 +41,7 @@ def contents(*urls: str) -> list[bytes]:
 
     async def load() -> list[bytes]:
         found = SensoriumMediaConnector()
-        return await asyncio.gather(*(found._content(url) for url in urls))
+        return await asyncio.gather(*(found._content(url, "image") for url in urls))
 
     return asyncio.run(load())
 

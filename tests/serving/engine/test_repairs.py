@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,42 +62,6 @@ def test_a_request_makes_no_processor_of_its_own(monkeypatch: pytest.MonkeyPatch
     made = object()
     monkeypatch.setattr(chat_utils.MULTIMODAL_REGISTRY, "create_processor", lambda config: made)
     assert chat_utils.AsyncMultiModalItemTracker(other).mm_processor is made
-
-
-def test_media_that_were_loaded_are_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once: without the mend the garbage collector has to find them."""
-    from vllm.renderers import chat_utils
-
-    from sensorium.serving.engine.repairs import let_go_of_media
-
-    class Parser:
-        def __init__(self, tracker: Any) -> None:
-            self.tracker = tracker
-
-        async def load(self) -> tuple[int, None]:
-            return 7, None
-
-    async def held_after() -> bool:
-        config = SimpleNamespace(is_multimodal_model=False)
-        tracker: Any = chat_utils.AsyncMultiModalItemTracker(config)
-        parser = Parser(tracker)
-        seen = weakref.ref(parser)
-        tracker._items_by_modality["prompt_embeds"].append(parser.load)
-        data, _ = await tracker.resolve_items()
-        assert data == {"prompt_embeds": [7]}
-        del parser, tracker
-        return seen() is not None
-
-    tracker_class = chat_utils.AsyncMultiModalItemTracker
-    monkeypatch.setattr(tracker_class, "resolve_items", tracker_class.resolve_items)
-    gc.collect()
-    gc.disable()
-    try:
-        assert asyncio.run(held_after())
-        let_go_of_media()
-        assert not asyncio.run(held_after())
-    finally:
-        gc.enable()
 
 
 def test_sounds_are_resampled_without_torchaudio(monkeypatch: pytest.MonkeyPatch) -> None:

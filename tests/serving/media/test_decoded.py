@@ -104,7 +104,7 @@ def counts(pipeline: MediaPipeline, media: str = "image") -> dict[str, float]:
     name = "sensorium_media_items_total"
     registry = pipeline.measures.registry
     values = {
-        outcome: registry.get_sample_value(name, {"media": media, "outcome": outcome})
+        outcome: registry.get_sample_value(name, {"media_type": media, "outcome": outcome})
         for outcome in outcomes
     }
     return {outcome: value for outcome, value in values.items() if value}
