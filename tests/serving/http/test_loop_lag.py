@@ -9,6 +9,7 @@ import io
 import json
 import threading
 import time
+from collections.abc import Iterator
 
 import httpx
 import numpy as np
@@ -33,6 +34,15 @@ pytest.importorskip("torch", reason="an engine extra brings it")
 # The longest turn of the loop that is allowed: twice the aim of 10 ms, as the processors of a test
 # machine may be slow; 4 to 7 ms were measured.
 LONGEST = 0.020
+
+
+@pytest.fixture(autouse=True)
+def frozen() -> Iterator[None]:
+    """As the server does once it has loaded: a collection would look at all that pytest holds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def test_a_turn_is_told_of() -> None:
@@ -181,9 +191,6 @@ def test_large_pictures_do_not_hold_it_up(capsys: pytest.CaptureFixture[str]) ->
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         photos = [photo(seed) for seed in range(4)]
         post(url, photos[0])
-        # As the server does once it has loaded: a collection would look at all that pytest holds.
-        gc.collect()
-        gc.freeze()
         turns.clear()
         senders = [threading.Thread(target=post, args=(url, photo)) for photo in photos * 2]
         for sender in senders:
@@ -194,7 +201,6 @@ def test_large_pictures_do_not_hold_it_up(capsys: pytest.CaptureFixture[str]) ->
         server.should_exit = True
         thread.join()
         pipeline.close()
-        gc.unfreeze()
     assert model.sizes == [(3200, 2400)] * 9
     longest = max(turns, default=0.0)
     with capsys.disabled():
