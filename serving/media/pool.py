@@ -147,9 +147,7 @@ class MediaPool:
             words = f"took more than {self.options.seconds:g} s to decode"
             raise MediaWorkError(words) from None
         except BROKEN:
-            self._replace(worker)
-            words = _STOPPING if self._closed else "the decoder broke down over it"
-            raise MediaWorkError(words) from None
+            raise self._broken(worker) from None
         self._free(worker)
         return _checked(outcome, waited)
 
@@ -172,8 +170,10 @@ class MediaPool:
             worker = await self._turn(owner, len(job.content))
             try:
                 await worker.give(job)
-            except OSError:  # it ended while it had nothing to do: not for this job
+            except ConnectionError:  # it ended while it had nothing to do: not for this job
                 self._replace(worker)
+            except BROKEN:
+                raise self._broken(worker) from None
             except BaseException:
                 self._drop(worker)  # it may be in the middle of a message
                 raise
@@ -196,8 +196,9 @@ class MediaPool:
         except asyncio.CancelledError:
             with self._lock:
                 self._queue.discard(place)
-            if waiter.worker.done() and not waiter.worker.cancelled():
-                self._free(waiter.worker.result())
+            given = waiter.worker
+            if given.done() and not given.cancelled() and given.exception() is None:
+                self._free(given.result())
             raise
 
     def _free(self, worker: Worker) -> None:
@@ -242,6 +243,11 @@ class MediaPool:
             (self._free if worker.finishes(_GRACE) else self._drop)(worker)
 
         threading.Thread(target=leave, name="media-worker-end", daemon=True).start()
+
+    def _broken(self, worker: Worker) -> MediaWorkError:
+        """What a job comes to whose worker broke down, and is replaced."""
+        self._replace(worker)
+        return MediaWorkError(_STOPPING if self._closed else "the decoder broke down over it")
 
     def _replace(self, worker: Worker) -> None:
         """Another process for one that broke down."""

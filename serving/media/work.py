@@ -2,7 +2,7 @@
 
 Runs in a process of its own, because it parses bytes that strangers sent: what crashes or hangs
 here costs one file and one process. Answers are a header in JSON and raw bytes, never a pickle, so
-that a worker somebody has taken over cannot run code in the server (`handover.py`).
+that a worker somebody has taken over cannot run code in the server (`channel.py`).
 """
 
 from __future__ import annotations

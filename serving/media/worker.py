@@ -69,7 +69,11 @@ class Worker:
         return int(self._process.pid)
 
     async def give(self, job: Job) -> None:
-        """Hand a job over. Raises OSError where the process has ended."""
+        """Hand a job over.
+
+        Raises ConnectionError where the process has ended, another of `BROKEN` where the job cannot
+        be handed over.
+        """
         buffered = self._buffer.files.put(job.content)
         if buffered is not None:
             self._channel.send({**job.header, "buffered": buffered})
@@ -100,11 +104,12 @@ class Worker:
                 self._channel.send({"error": str(error)})
 
     async def _message(self, deadline: float) -> tuple[dict[str, Any], int | None]:
-        while True:
+        while (left := deadline - time.monotonic()) > 0:
             try:
                 return self._channel.receive()
             except BlockingIOError:
-                await _readable(self._channel.fileno(), deadline - time.monotonic())
+                await _readable(self._channel.fileno(), left)
+        raise TimeoutError  # however many questions it still has
 
     def finishes(self, seconds: float) -> bool:
         """Whether the job in hand, which nobody wants any more, ends so soon; waits for it."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sensorium.serving.media.channel import Channel
 from sensorium.serving.media.pool import MediaPool, MediaWorkError, PoolOptions
+from sensorium.serving.media.worker import Job, Worker
 
 pytest.importorskip("torch", reason="an engine extra brings it")
 HEADER = {"kind": "image", "max_pixels": 1 << 30, "exact": True, "mode": "RGB", "background": []}
@@ -123,6 +127,45 @@ def test_a_file_too_large_for_the_buffer_goes_in_memory_of_its_own() -> None:
         answer = asyncio.run(running.run("a", HEADER, buffer.getvalue()))
     assert answer.header["size"] == [2000, 1000]
     assert len(answer.content) == 6_000_000
+
+
+def test_one_that_cannot_be_handed_over_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the server has no more files to open."""
+
+    def refuse(content: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    large = bytes(5 << 20)
+    with pool() as running:
+        with monkeypatch.context() as without_files:
+            without_files.setattr("sensorium.serving.media.worker.of_its_own", refuse)
+            with pytest.raises(MediaWorkError, match="broke down"):
+                asyncio.run(running.run("a", HEADER, large))
+        assert asyncio.run(running.run("a", HEADER, QUICK)).header["size"] == [8, 8]
+
+
+def test_a_worker_that_asks_without_end_is_out_of_time() -> None:
+    """One that somebody has taken over."""
+    ours, theirs = Channel.pair()
+    worker: Any = object.__new__(Worker)
+    worker._channel = Channel(ours, blocking=False)
+    asking = Channel(theirs, blocking=True)
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                asking.send({"question": {}})
+                asking.receive()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        with pytest.raises(TimeoutError):
+            asyncio.run(worker.answer(Job({}, b"", lambda question: 1), 0.3))
+    finally:
+        worker._channel.close()
+        thread.join()
+        asking.close()
 
 
 def test_jobs_fail_when_it_is_closed() -> None:
