@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable, Coroutine
@@ -49,6 +50,9 @@ _FILES_SHARE, _DECODED_SHARE = 4, 8
 # Rules of sampling take time and memory by these.
 _MOST_FRAMES, _MOST_FPS = 10_000_000, 100_000.0
 
+# What reading an answer raises that is not as it must be: a worker may have been taken over.
+_SENSELESS = (KeyError, TypeError, AttributeError)
+_log = logging.getLogger(__name__)
 
 _Prepared = PreparedPicture | PreparedVideo | PreparedSound
 _P = TypeVar("_P", PreparedPicture, PreparedVideo, PreparedSound)
@@ -169,10 +173,15 @@ class MediaPipeline:
         digest = _digest(file, how)
         prepared_now = False
 
-        def prepare_now() -> Coroutine[Any, Any, _P]:
+        async def prepare_now() -> _P:
             nonlocal prepared_now
             prepared_now = True
-            return prepare(file, digest)
+            try:
+                return await prepare(file, digest)
+            except _SENSELESS as error:
+                self.measures.failed(kind)
+                _log.exception("a worker's answer made no sense")
+                raise MediaWorkError("the decoder broke down over it") from error
 
         found = await self.prepared.get(digest, prepare_now)
         if not prepared_now:

@@ -2,13 +2,15 @@
 
 Whoever has a job waits for a worker, gives it the job and waits for the answer, all in the event
 loop. A worker that crashes or takes too long is replaced, and only its job fails; so is one whose
-caller has left and that goes on with what nobody waits for.
+caller has left and that goes on with what nobody waits for. A job whose worker was killed from
+outside is tried once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import multiprocessing
 import threading
@@ -19,8 +21,7 @@ from typing import Any, Final
 
 from sensorium.serving.media.content import Content
 from sensorium.serving.media.fair_queue import FairQueue, Place
-from sensorium.serving.media.handover import SentFile
-from sensorium.serving.media.worker import BROKEN, Job, Outcome, Reply, Worker
+from sensorium.serving.media.worker import BROKEN, Answer, Job, Reply, Worker
 
 __all__ = ["Answer", "MediaPool", "MediaWorkError", "PoolOptions", "Reply"]
 
@@ -44,6 +45,10 @@ class MediaWorkError(ValueError):
         self.about = about
 
 
+class _KilledError(MediaWorkError):
+    """The worker was ended from outside, which need not be the file's fault."""
+
+
 @dataclass(frozen=True)
 class PoolOptions:
     """`workers` processes, `seconds` for one job; full when so many jobs or bytes wait."""
@@ -52,19 +57,6 @@ class PoolOptions:
     waiting: int = 1024
     waiting_bytes: int = 512 << 20
     seconds: float = 20.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A worker's answer: its header, the raw bytes, and the seconds the job had waited.
-
-    Jobs that write a file answer with `file` and no bytes.
-    """
-
-    header: dict[str, Any]
-    content: Content
-    waited: float
-    file: SentFile | None = None
 
 
 @dataclass(eq=False)
@@ -135,10 +127,16 @@ class MediaPool:
         """
         asked = time.monotonic()
         job = Job(header, content, reply)
+        try:
+            return await self._done(owner, job, asked)
+        except _KilledError:
+            return await self._done(owner, job, asked)
+
+    async def _done(self, owner: str, job: Job, asked: float) -> Answer:
         worker = await self._given(owner, job)
         waited = time.monotonic() - asked
         try:
-            outcome = await worker.answer(job, self.options.seconds)
+            answer = await worker.answer(job, self.options.seconds)
         except asyncio.CancelledError:
             self._leave(worker)
             raise
@@ -147,9 +145,12 @@ class MediaPool:
             words = f"took more than {self.options.seconds:g} s to decode"
             raise MediaWorkError(words) from None
         except BROKEN:
-            raise self._broken(worker) from None
+            raise await self._broken(worker) from None
         self._free(worker)
-        return _checked(outcome, waited)
+        if "error" in answer.header:
+            about = str(answer.header.get("about", ""))
+            raise MediaWorkError(str(answer.header["error"]), about)
+        return dataclasses.replace(answer, waited=waited)
 
     def close(self) -> None:
         """End the workers; jobs that wait fail."""
@@ -173,7 +174,7 @@ class MediaPool:
             except ConnectionError:  # it ended while it had nothing to do: not for this job
                 self._replace(worker)
             except BROKEN:
-                raise self._broken(worker) from None
+                raise await self._broken(worker) from None
             except BaseException:
                 self._drop(worker)  # it may be in the middle of a message
                 raise
@@ -244,10 +245,15 @@ class MediaPool:
 
         threading.Thread(target=leave, name="media-worker-end", daemon=True).start()
 
-    def _broken(self, worker: Worker) -> MediaWorkError:
+    async def _broken(self, worker: Worker) -> MediaWorkError:
         """What a job comes to whose worker broke down, and is replaced."""
-        self._replace(worker)
-        return MediaWorkError(_STOPPING if self._closed else "the decoder broke down over it")
+        try:
+            killed = await asyncio.to_thread(worker.was_killed)
+        finally:
+            self._replace(worker)
+        if self._closed:
+            return MediaWorkError(_STOPPING)
+        return (_KilledError if killed else MediaWorkError)("the decoder broke down over it")
 
     def _replace(self, worker: Worker) -> None:
         """Another process for one that broke down."""
@@ -281,11 +287,3 @@ class MediaPool:
             self._free(worker)
             return
 
-
-def _checked(outcome: Outcome, waited: float) -> Answer:
-    header, content = outcome.header, outcome.content
-    if "error" in header:
-        raise MediaWorkError(str(header["error"]), str(header.get("about", "")))
-    if isinstance(content, SentFile):
-        return Answer(header, b"", waited, content)
-    return Answer(header, content, waited)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +21,14 @@ from sensorium.serving.media.content import Content
 from sensorium.serving.media.handover import SentFile, decoded, of_its_own
 from sensorium.serving.media.work import work
 
-__all__ = ["BROKEN", "Job", "Outcome", "Reply", "Worker"]
+__all__ = ["BROKEN", "Answer", "Job", "Reply", "Worker"]
 
 # What a worker sends is not trusted: that it makes no sense is as good as a breakdown.
 BROKEN: Final = (EOFError, OSError, ValueError, RuntimeError)
+# What somebody who ends processes sends, or the kernel that runs out of memory; no crash does.
+_KILLED: Final = (-signal.SIGKILL, -signal.SIGTERM)
+# Seconds until the fork server has told how a process ended.
+_NEWS: Final = 1.0
 # From a worker's question to what it is told.
 Reply = Callable[[dict[str, Any]], Any]
 
@@ -38,11 +43,16 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The answer's header, and what was decoded."""
+class Answer:
+    """A worker's answer: its header, the raw bytes, and the seconds the job had waited.
+
+    Jobs that write a file answer with `file` and no bytes.
+    """
 
     header: dict[str, Any]
-    content: Content | SentFile
+    content: Content
+    file: SentFile | None = None
+    waited: float = 0.0
 
 
 class Worker:
@@ -84,7 +94,7 @@ class Worker:
         finally:
             os.close(descriptor)
 
-    async def answer(self, job: Job, seconds: float) -> Outcome:
+    async def answer(self, job: Job, seconds: float) -> Answer:
         """What comes of the job that was given.
 
         Raises TimeoutError after so many seconds, one of `BROKEN` where the process broke down over
@@ -94,7 +104,10 @@ class Worker:
         while True:
             header, descriptor = await self._message(deadline)
             if "question" not in header:
-                return Outcome(header, decoded(self._buffer, header, descriptor))
+                found = decoded(self._buffer, header, descriptor)
+                if isinstance(found, SentFile):
+                    return Answer(header, b"", found)
+                return Answer(header, found)
             if descriptor is not None:
                 os.close(descriptor)
             reply = await asyncio.to_thread(_reply, job.reply, header["question"])
@@ -124,6 +137,11 @@ class Worker:
         if descriptor is not None:
             os.close(descriptor)
         return "question" not in header
+
+    def was_killed(self) -> bool:
+        """Whether the process was ended from outside; waits a moment for the news."""
+        self._process.join(_NEWS)
+        return self._process.exitcode in _KILLED
 
     def kill(self) -> None:
         """End the process; who waits for its answer gets an EOFError."""

@@ -56,20 +56,54 @@ def test_answers_come_back_whole() -> None:
     assert answer.header["size"] == [500, 500]
 
 
-def test_a_worker_that_dies_fails_its_own_job_only() -> None:
-    async def scene(running: MediaPool) -> list[Any]:
-        os.kill(running.pids()[0], signal.SIGSTOP)  # so that it dies over the first job
-        jobs = [asyncio.create_task(running.run("a", HEADER, QUICK)) for _ in range(3)]
-        await asyncio.sleep(0.2)
-        os.kill(running.pids()[0], signal.SIGKILL)
-        return await asyncio.gather(*jobs, return_exceptions=True)
+async def ended_over_the_first(running: MediaPool, number: int) -> list[Any]:
+    """Three jobs; the worker is sent a signal over the first one."""
+    (pid,) = running.pids()
+    os.kill(pid, signal.SIGSTOP)
+    jobs = [asyncio.create_task(running.run("a", HEADER, QUICK)) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    os.kill(pid, number)
+    os.kill(pid, signal.SIGCONT)
+    return await asyncio.gather(*jobs, return_exceptions=True)
 
+
+def test_a_worker_that_dies_fails_its_own_job_only() -> None:
     with pool() as running:
-        broken, *others = asyncio.run(scene(running))
+        broken, *others = asyncio.run(ended_over_the_first(running, signal.SIGSEGV))
         assert running.replaced == 1
     assert isinstance(broken, MediaWorkError)
     assert "broke down" in str(broken)
     assert [answer.header["size"] for answer in others] == [[8, 8], [8, 8]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_whose_worker_was_killed_from_outside_is_tried_again(number: int) -> None:
+    with pool() as running:
+        answers = asyncio.run(ended_over_the_first(running, number))
+        assert running.replaced == 1
+    assert [answer.header["size"] for answer in answers] == [[8, 8]] * 3
+
+
+def test_a_job_whose_workers_are_killed_again_and_again_fails() -> None:
+    """As by a kernel that has no memory for it."""
+    failed = threading.Event()
+
+    def kill(running: MediaPool) -> None:
+        while not failed.is_set():
+            for pid in running.pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    with pool() as running, ThreadPoolExecutor(1) as threads:
+        killing = threads.submit(kill, running)
+        try:
+            with pytest.raises(MediaWorkError, match="broke down"):
+                asyncio.run(running.run("a", HEADER, SLOW))
+        finally:
+            failed.set()
+        killing.result()
+        assert asyncio.run(running.run("a", HEADER, QUICK)).header["size"] == [8, 8]
 
 
 def test_a_worker_that_stalls_is_replaced_at_the_deadline() -> None:
