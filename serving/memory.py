@@ -1,16 +1,20 @@
-"""How much memory this machine has, and what the garbage collector leaves alone."""
+"""How much memory there is, what a process keeps of it, and what garbage collections leave out."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import os
 from pathlib import Path
 
-__all__ = ["QuietHeap", "total_memory"]
+__all__ = ["QuietHeap", "keep_memory", "total_memory"]
 
 # Collections of what is young before one of everything; Python's own number is 10.
 _WHOLE = 100
+# glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -22,6 +26,18 @@ def total_memory() -> int:
     except OSError:
         return machine
     return min(machine, int(limit)) if limit.isdigit() else machine
+
+
+def keep_memory() -> None:
+    """Let glibc keep what was freed for what comes next, up to 64 MiB of it at the heap's end.
+
+    It would give it back to the system, and take new pages for the next picture: a third of the
+    time that a worker's job takes, a tenth of the time that the server's process takes for one.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 class QuietHeap:

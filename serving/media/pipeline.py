@@ -35,6 +35,7 @@ from sensorium.serving.media.prepared import (
     Recipe,
     VideoSource,
 )
+from sensorium.serving.memory import keep_memory
 from sensorium.serving.settings import ServeSettings
 
 __all__ = ["MediaPipeline"]
@@ -87,6 +88,7 @@ class MediaPipeline:
 
     def start(self) -> None:
         """Start the workers; returns at once."""
+        keep_memory()
         self.pool.start()
 
     def close(self) -> None:

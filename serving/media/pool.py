@@ -286,4 +286,3 @@ class MediaPool:
                 self._workers.append(worker)
             self._free(worker)
             return
-

@@ -7,8 +7,6 @@ that a worker somebody has taken over cannot run code in the server (`channel.py
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import resource
 import signal
@@ -20,6 +18,7 @@ from typing import Any
 from sensorium.serving.media.buffer import SharedBuffer
 from sensorium.serving.media.channel import Channel
 from sensorium.serving.media.handover import mapped, send
+from sensorium.serving.memory import keep_memory
 
 __all__ = ["MediaRefusedError", "work"]
 
@@ -28,8 +27,6 @@ _Ask = Callable[[dict[str, Any]], Any]
 _GROWTH = 6 << 30
 # The kernel then gives the server three times as much of a core that both want.
 _NICER = 5
-# glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 class MediaRefusedError(ValueError):
@@ -56,7 +53,7 @@ def work(end: socket.socket) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_memory()
     _silence()
-    _keep_memory()
+    keep_memory()
     os.nice(_NICER)
     channel = Channel(end, blocking=True)
     try:
@@ -152,18 +149,6 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-
-
-def _keep_memory() -> None:
-    """Let glibc keep what a job has freed for the next one.
-
-    It would give it back to the system, and a decoded photo takes a thousand new pages: a third of
-    the time that a job takes.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def _limit_memory() -> None:

@@ -1,4 +1,4 @@
-"""Memory: what the garbage collector leaves alone."""
+"""Memory: what a process keeps, and what the garbage collector leaves alone."""
 
 from __future__ import annotations
 
@@ -24,6 +24,25 @@ def test_what_exists_at_the_start_is_left_out_of_collections() -> None:
         [sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout.split() == ["True", "True", "700", "10", "100"]
+
+
+def test_what_was_freed_is_used_again_without_new_pages() -> None:
+    """Pages are four kilobytes; some of a thousand others."""
+    code = (
+        "import resource, sys; from sensorium.serving.memory import keep_memory\n"
+        "if sys.argv[1] == 'kept': keep_memory()\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "size, before = 16 << 20, 0\n"
+        "for number in range(4):\n"
+        "    before = faults() if number == 1 else before\n"
+        "    bytearray(b'x' * size)\n"
+        "print(faults() - before)"
+    )
+    new_pages = {
+        how: int(subprocess.check_output([sys.executable, "-P", "-c", code, how], text=True))
+        for how in ("kept", "as it is")
+    }
+    assert new_pages["kept"] < new_pages["as it is"] / 10
 
 
 @pytest.fixture
