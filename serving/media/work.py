@@ -7,6 +7,7 @@ that a worker somebody has taken over cannot run code in the server (`channel.py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -27,6 +28,8 @@ _Ask = Callable[[dict[str, Any]], Any]
 _GROWTH = 6 << 30
 # The kernel then gives the server three times as much of a core that both want.
 _NICER = 5
+# As if it had all memory of the machine, the most there is (proc(5), `oom_score_adj`).
+_FIRST_TO_GO = 1000
 
 
 class MediaRefusedError(ValueError):
@@ -55,6 +58,7 @@ def work(end: socket.socket) -> None:
     _silence()
     keep_memory()
     os.nice(_NICER)
+    _be_first_to_go()
     channel = Channel(end, blocking=True)
     try:
         buffer = SharedBuffer.received_from(channel)
@@ -149,6 +153,15 @@ def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+
+
+def _be_first_to_go() -> None:
+    """Where memory runs out, let the kernel end this process before the server and its engines.
+
+    It would end the largest, which are those.
+    """
+    with contextlib.suppress(OSError):  # a system without it, or a container that forbids it
+        Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO))
 
 
 def _limit_memory() -> None:

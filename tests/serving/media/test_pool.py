@@ -52,6 +52,8 @@ def test_answers_come_back_whole() -> None:
         assert os.getpid() not in running.pids()
         nicer = [os.getpriority(os.PRIO_PROCESS, pid) for pid in running.pids()]
         assert set(nicer) == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)}
+        for pid in running.pids():  # the first to go where memory runs out
+            assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
     assert answer.content == b"\x00\x00\xff" * 500 * 500
     assert answer.header["size"] == [500, 500]
 
