@@ -309,7 +309,8 @@ async def test_a_worker_that_dies_over_a_file_fails_that_request_only(
     os.kill(worker, signal.SIGSTOP)  # so that it dies over the file, whatever is in it
     asked = asyncio.create_task(served.ask())
     await asyncio.sleep(0.2)
-    os.kill(worker, signal.SIGKILL)
+    os.kill(worker, signal.SIGSEGV)
+    os.kill(worker, signal.SIGCONT)
     error = (await asked).json()["error"]
     assert error["message"] == "The file cannot be read: the decoder broke down over it"
     assert (error["param"], error["code"]) == ("file", "invalid_audio")
