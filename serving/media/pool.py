@@ -145,7 +145,7 @@ class MediaPool:
             words = f"took more than {self.options.seconds:g} s to decode"
             raise MediaWorkError(words) from None
         except BROKEN:
-            raise await self._broken(worker) from None
+            raise await self._ended(worker) from None
         self._free(worker)
         if "error" in answer.header:
             about = str(answer.header.get("about", ""))
@@ -174,7 +174,7 @@ class MediaPool:
             except ConnectionError:  # it ended while it had nothing to do: not for this job
                 self._replace(worker)
             except BROKEN:
-                raise await self._broken(worker) from None
+                raise self._broken(worker) from None
             except BaseException:
                 self._drop(worker)  # it may be in the middle of a message
                 raise
@@ -245,15 +245,19 @@ class MediaPool:
 
         threading.Thread(target=leave, name="media-worker-end", daemon=True).start()
 
-    async def _broken(self, worker: Worker) -> MediaWorkError:
-        """What a job comes to whose worker broke down, and is replaced."""
+    async def _ended(self, worker: Worker) -> MediaWorkError:
+        """What a job comes to over which its worker ended, or said what makes no sense."""
+        killed = False
         try:
             killed = await asyncio.to_thread(worker.was_killed)
         finally:
-            self._replace(worker)
-        if self._closed:
-            return MediaWorkError(_STOPPING)
-        return (_KilledError if killed else MediaWorkError)("the decoder broke down over it")
+            error = self._broken(worker)
+        return _KilledError(str(error)) if killed and not self._closed else error
+
+    def _broken(self, worker: Worker) -> MediaWorkError:
+        """What a job comes to whose worker broke down, and is replaced."""
+        self._replace(worker)
+        return MediaWorkError(_STOPPING if self._closed else "the decoder broke down over it")
 
     def _replace(self, worker: Worker) -> None:
         """Another process for one that broke down."""
