@@ -15,7 +15,7 @@ from typing import Any
 
 from vllm.exceptions import VLLMValidationError
 
-from sensorium.serving.http.turns import own_turn
+from sensorium.serving.http.turns import OneATurn
 from sensorium.serving.media.budget import MediaBudgetError, spend
 from sensorium.serving.media.origin import AFTERWARDS
 
@@ -27,6 +27,7 @@ def follow_media(engine: Any) -> None:
     renderer, core = engine.renderer, engine.engine_core
     render, send = renderer.process_for_engine_async, core.add_request_async
     undelivered: Counter[str] = Counter()
+    going_on = OneATurn()
 
     def forget(rendering: asyncio.Task[Any]) -> None:
         if not rendering.done():
@@ -37,8 +38,6 @@ def follow_media(engine: Any) -> None:
                     renderer.mm_processor_cache.invalidate(name)
 
     async def rendered(*args: Any, **kwargs: Any) -> Any:
-        # Many are ready at once, and short prompts are rendered in the loop itself.
-        await own_turn()
         rendering = asyncio.ensure_future(render(*args, **kwargs))
         if (afterwards := AFTERWARDS.get()) is not None:
             afterwards.append(partial(forget, rendering))
@@ -46,8 +45,8 @@ def follow_media(engine: Any) -> None:
         # A thread renders: it is not stopped by the client's leaving.
         prompt = await asyncio.shield(rendering)
         _spend_tokens(prompt)
-        # The same goes for prompts, each of which goes to the engine from here.
-        await own_turn()
+        # Many are ready at once when the loop was held up, and each goes to the engine from here.
+        await going_on.turn()
         return prompt
 
     def note(rendering: asyncio.Task[Any]) -> None:

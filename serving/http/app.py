@@ -40,7 +40,6 @@ from sensorium.serving.http.load import BATCH_ROW
 from sensorium.serving.http.own import build_own_app
 from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
-from sensorium.serving.http.turns import own_turn
 from sensorium.serving.media.budget import BUDGET, Budget, MediaBudgetError, spend
 from sensorium.serving.media.lifted import LIFTED, Lifter
 from sensorium.serving.media.origin import AFTERWARDS, FIELD_OF_URL
@@ -124,14 +123,14 @@ class SensoriumApp:
         path, method = exchange.scope["path"], exchange.scope["method"]
         lifter: Lifter | None = None
         limit = self.state.max_body_bytes
-        await own_turn()
+        await self.state.beginning.turn()
         if path == _CHAT:
             body, lifter = await read_chat(receive, exchange.headers, limit)
         else:
             body = await read_body(receive, exchange.headers, limit)
         LIFTED.set(lifter.media if lifter is not None else {})
         # The body may have ended in the same turn as others'.
-        await own_turn()
+        await self.state.beginning.turn()
         if path in MODEL_ROUTES:
             if method != "POST":
                 raise WrongMethodError(path, method, "POST")

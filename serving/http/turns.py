@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from weakref import WeakKeyDictionary
 
-__all__ = ["OneATurn", "Pauses", "TurnBudget", "own_turn"]
+__all__ = ["OneATurn", "Pauses", "TurnBudget"]
 
 # Work that can stop anywhere lets others go on when it has taken this many seconds.
 _SLICE = 0.001
@@ -45,21 +44,6 @@ class OneATurn:
                 loop.call_soon(self._pass_on, loop)
                 return
         self._taken = False
-
-
-_PIECES: WeakKeyDictionary[asyncio.AbstractEventLoop, OneATurn] = WeakKeyDictionary()
-
-
-async def own_turn() -> None:
-    """Wait for a turn of the running loop in which no other long piece of work has begun.
-
-    For what takes most of a millisecond, of whatever kind: a turn has one piece of all kinds.
-    """
-    loop = asyncio.get_running_loop()
-    pieces = _PIECES.get(loop)
-    if pieces is None:
-        pieces = _PIECES[loop] = OneATurn()
-    await pieces.turn()
 
 
 class TurnBudget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from sensorium.serving.http.turns import OneATurn, Pauses, own_turn
+from sensorium.serving.http.turns import OneATurn, Pauses
 
 
 class Log:
@@ -61,27 +61,6 @@ async def test_who_gives_up_takes_no_turn() -> None:
     await asyncio.wait(tasks)
     await go(gate, log, "e")
     assert log.turns() == [["a"], ["d"], ["e"]]
-
-
-def test_pieces_of_all_kinds_share_the_turns_of_a_loop() -> None:
-    """A loop that ended in the middle of a turn leaves the next one's alone."""
-
-    async def scene() -> list[list[str]]:
-        log = Log()
-
-        async def piece(name: str) -> None:
-            await own_turn()
-            log.entries.append(name)
-
-        await asyncio.gather(*(piece(name) for name in ("begin", "render", "go on")))
-        return log.turns()
-
-    async def broken_off() -> None:
-        await own_turn()
-
-    for _ in range(2):
-        assert asyncio.run(scene()) == [["begin"], ["render"], ["go on"]]
-        asyncio.run(broken_off())
 
 
 async def test_what_else_is_ready_runs_between() -> None:
