@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,10 +15,11 @@ from sensorium.serving.errors import BadRequestError, ModelNotFoundError, Unavai
 __all__ = [
     "CAPABILITY_OF_ROUTE",
     "MODEL_ROUTES",
-    "KernelUse",
+    "Encoding",
     "ModelSlot",
     "ModelTable",
     "ServedModel",
+    "WorkerReport",
 ]
 
 # Which ability a route needs, named as in the `capabilities` of /v1/models.
@@ -35,11 +36,28 @@ MODEL_ROUTES = frozenset({*CAPABILITY_OF_ROUTE, "/tokenize", "/detokenize"})
 
 
 @dataclass(frozen=True)
-class KernelUse:
-    """Projection kernels of a model: the mode, and calls by operator, implementation and reason."""
+class Encoding:
+    """How long media of one type took a model's vision tower or encoder.
+
+    `counts` has how many took up to each of `STAGE_BUCKETS` and longer than the one before, and at
+    last those beyond; `seconds` their sum.
+    """
+
+    counts: Sequence[int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """What an engine's first worker tells of itself.
+
+    Of projection kernels the mode, and calls by operator, implementation and reason; and how long
+    its tower took, by media type.
+    """
 
     mode: str | None = None
     calls: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    encoding: Mapping[str, Encoding] = field(default_factory=dict)
 
 
 class ServedModel(Protocol):
@@ -65,8 +83,8 @@ class ServedModel(Protocol):
     def dead(self) -> str | None:
         """Why the engine can no longer answer, or None while it can."""
 
-    async def kernels(self) -> KernelUse:
-        """What projected its media so far; of an engine that does not answer, what is known."""
+    async def report(self) -> WorkerReport:
+        """What its worker says; of an engine that does not answer, what it said last."""
 
     async def stop(self) -> None:
         """Abort what is running and free the engine."""

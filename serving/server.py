@@ -27,9 +27,9 @@ from sensorium.serving.files.limits import FileLimits
 from sensorium.serving.files.service import FileService
 from sensorium.serving.http.app import SensoriumApp
 from sensorium.serving.http.auth import KeyRing
-from sensorium.serving.http.kernel_metrics import projection_lines
 from sensorium.serving.http.loop_lag import watched_loop
 from sensorium.serving.http.state import ServerState
+from sensorium.serving.http.worker_metrics import projection_lines
 from sensorium.serving.models import ModelSlot, ModelTable
 from sensorium.serving.progress import Progress
 from sensorium.serving.resolve import resolve_models
@@ -203,7 +203,7 @@ class _Server:
             await load_into(slot, spec, cpu=self._cpu, log=self._log)
         self._state.metrics.load_seconds.labels(slot.name).set(time.monotonic() - began)
         if self._settings.projection_fp8 is not None and slot.model is not None:
-            for line in projection_lines(slot.name, await slot.model.kernels()):
+            for line in projection_lines(slot.name, await slot.model.report()):
                 self._progress.line(line)
 
     def _address(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,20 @@ from vllm.exceptions import VLLMValidationError
 from sensorium.serving.http.turns import OneATurn
 from sensorium.serving.media.budget import MediaBudgetError, spend
 from sensorium.serving.media.origin import AFTERWARDS
+from sensorium.serving.media.times import TIMES
 
 __all__ = ["follow_media"]
 
 
-def follow_media(engine: Any) -> None:
-    """Follow the media of an `AsyncLLM`'s requests from rendering to sending."""
+Encoded = Callable[[Sequence[str]], Awaitable[float]]
+
+
+def follow_media(engine: Any, encoded: Encoded | None = None) -> None:
+    """Follow the media of an `AsyncLLM`'s requests from rendering to sending.
+
+    `encoded` tells how many seconds an engine encoded the media of these requests (vLLM's internal
+    ids); requests that ask for their times are told.
+    """
     renderer, core = engine.renderer, engine.engine_core
     render, send = renderer.process_for_engine_async, core.add_request_async
     undelivered: Counter[str] = Counter()
@@ -55,6 +64,9 @@ def follow_media(engine: Any) -> None:
 
     async def sent(request: Any) -> None:
         await send(request)
+        if encoded is not None and request.mm_features and (times := TIMES.get()) is not None:
+            times.sent.append(request.request_id)
+            times.encoded = partial(encoded, times.sent)
         for feature in request.mm_features or ():
             undelivered.pop(feature.mm_hash, None)
 

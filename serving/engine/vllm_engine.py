@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ from sensorium.serving.errors import EngineStartError
 from sensorium.serving.http.validation import answer_validation_error
 from sensorium.serving.media.fetch import FetchPolicy
 from sensorium.serving.media.pipeline import MediaPipeline
-from sensorium.serving.models import KernelUse
+from sensorium.serving.models import Encoding, WorkerReport
 from sensorium.serving.needed_packages import absent_for
 from sensorium.serving.speech.app import SpeechApp
 from sensorium.serving.speech.description import with_speech
@@ -48,7 +48,7 @@ from sensorium.serving.speech.whisper import Whisper, find_whisper
 __all__ = ["VllmModel", "import_vllm", "start_model"]
 
 _STOP_SECONDS = 2
-_KERNELS_SECONDS = 2
+_REPORT_SECONDS = 2
 _CAPABILITIES = {
     "generate": ("chat", "completions"),
     "transcription": ("transcription",),
@@ -105,7 +105,9 @@ class VllmModel:
         self.at_once: int = engine.vllm_config.scheduler_config.max_num_seqs
         self.max_model_len: int = engine.model_config.max_model_len
         self.engine_version = _vllm_version()
-        self._kernels = KernelUse()
+        self._report = WorkerReport()
+        # Another extension, which an operator has asked for, does not answer us.
+        self._extended = args.worker_extension_cls == EXTENSION
 
     async def attach_app(self) -> None:
         """Build vLLM's app for this engine and learn what the model can do."""
@@ -120,10 +122,11 @@ class VllmModel:
 
         engine = self._engine
         await engine.reset_mm_cache()
-        asked = os.environ.get("SENSORIUM_PROJECTION_FP8") and self._speech is None
-        if asked and self._args.worker_extension_cls == EXTENSION:
-            await engine.collective_rpc("sensorium_decide_fp8")
-        follow_media(engine)
+        if self._extended:
+            await engine.collective_rpc("sensorium_time_encoder")
+            if os.environ.get("SENSORIUM_PROJECTION_FP8") and self._speech is None:
+                await engine.collective_rpc("sensorium_decide_fp8")
+        follow_media(engine, self._encoded if self._extended else None)
         if SensoriumMediaConnector.pipeline is not None:
             follow_rendering(engine.renderer, SensoriumMediaConnector.pipeline.measures)
         fit_pictures(engine)
@@ -159,21 +162,29 @@ class VllmModel:
         """Why the engine can no longer answer, or None while it can."""
         return "the engine process has ended" if self._engine.errored else None
 
-    async def kernels(self) -> KernelUse:
+    async def report(self) -> WorkerReport:
         """Ask the first worker; the last answer stands while the engine is busy or gone."""
+        answer = await self._ask_worker("sensorium_report")
+        if answer is not None:
+            calls = {(op, ran, why): count for op, ran, why, count in answer["calls"]}
+            encoding = {kind: Encoding(**taken) for kind, taken in answer["encoding"].items()}
+            self._report = WorkerReport(answer["mode"], calls, encoding)
+        return self._report
+
+    async def _encoded(self, requests: Sequence[str]) -> float:
+        return float(await self._ask_worker("sensorium_encoded", list(requests)) or 0.0)
+
+    async def _ask_worker(self, method: str, *args: object) -> Any:
+        """What the first worker answers, or None where the engine is busy or gone."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        if self._args.worker_extension_cls != EXTENSION:
-            return self._kernels
+        if not self._extended:
+            return None
+        asking = self._engine.collective_rpc(method, args=args)
         try:
-            answer = await asyncio.wait_for(
-                self._engine.collective_rpc("sensorium_kernels"), _KERNELS_SECONDS
-            )
+            return (await asyncio.wait_for(asking, _REPORT_SECONDS))[0]
         except (TimeoutError, EngineDeadError):
-            return self._kernels
-        calls = {(op, ran, why): count for op, ran, why, count in answer[0]["calls"]}
-        self._kernels = KernelUse(answer[0]["mode"], calls)
-        return self._kernels
+            return None
 
     async def stop(self) -> None:
         """Abort what runs and end the engine's processes."""

@@ -68,6 +68,8 @@ class _Translator:
         chunk, more = message.get("body", b""), message.get("more_body", False)
         self._ended = not more
         if self._events:
+            if self._times is not None and b'"usage"' in chunk:
+                await self._times.complete()
             await self._send({**message, "body": self._translate_events(chunk, more)})
         elif self._start is not None:
             self._held.append(chunk)
@@ -101,6 +103,8 @@ class _Translator:
             if status in {429, 503} and "retry-after" not in headers:
                 headers["retry-after"] = "1"
         else:
+            if self._times is not None:
+                await self._times.complete()
             body = translate_success(body, self._times)
         headers["content-length"] = str(len(body))
         await self._send({**start, "status": status, "headers": headers.raw})

@@ -20,10 +20,10 @@ from sensorium.serving.files.api import add_files
 from sensorium.serving.files.batch_api import add_batches
 from sensorium.serving.files.description import with_files
 from sensorium.serving.http.docs_page import docs_asset, docs_page
-from sensorium.serving.http.kernel_metrics import kernel_registry, kernel_uses, summary
 from sensorium.serving.http.metrics import exposition
 from sensorium.serving.http.openapi import merged_openapi
 from sensorium.serving.http.state import ServerState
+from sensorium.serving.http.worker_metrics import summary, worker_registry, worker_reports
 from sensorium.serving.models import ModelSlot, ServedModel
 
 __all__ = ["build_own_app"]
@@ -123,7 +123,7 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
             registries.append(state.files.metrics.registry)
         if state.media is not None:
             registries.append(state.media.measures.registry)
-        registries.append(kernel_registry(await kernel_uses(state.models)))
+        registries.append(worker_registry(await worker_reports(state.models)))
         for slot in state.models.slots:
             if slot.model is not None and slot.model.metrics is not None:
                 registries.append(slot.model.metrics)
@@ -132,7 +132,7 @@ def _add_health(app: FastAPI, state: ServerState) -> None:
     @app.get("/version", summary="Versions of the server and its engine")
     async def version() -> dict[str, Any]:
         engines = {s.model.engine_version for s in state.models.slots if s.model is not None}
-        uses = await kernel_uses(state.models)
+        uses = await worker_reports(state.models)
         return {
             "version": __version__,
             "vllm": next(iter(engines), None),

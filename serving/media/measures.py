@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from sensorium.serving.media.fetch import FetchPolicy
-from sensorium.serving.media.times import note
+from sensorium.serving.media.times import STAGE_BUCKETS, note
 
 if TYPE_CHECKING:
     from sensorium.serving.media.pipeline import MediaPipeline
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MediaMeasures"]
 
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _BYTES = tuple(float(step * 10**power) for power in range(3, 9) for step in (1, 3))
 _PIXELS = tuple(float(step * 10**power) for power in range(4, 9) for step in (1, 3))
 _LENGTHS = (1, 3, 10, 30, 60, 180, 600, 1800, 3600, 7200, 14400)
@@ -43,7 +42,9 @@ class MediaMeasures:
     def __init__(self, pipeline: MediaPipeline) -> None:
         self.registry = CollectorRegistry()
         self._stages = {
-            stage: self._histogram(f"media_{name}_latency_seconds", _STAGE_TEXTS[stage], _SECONDS)
+            stage: self._histogram(
+                f"media_{name}_latency_seconds", _STAGE_TEXTS[stage], STAGE_BUCKETS
+            )
             for stage, name in _STAGES.items()
         }
         self._downloaded = self._histogram(
@@ -59,13 +60,13 @@ class MediaMeasures:
         self._resolving = self._histogram(
             "resolve_items_latency_seconds",
             "Seconds until a request's media were loaded",
-            _SECONDS,
+            STAGE_BUCKETS,
             (),
         )
         self._preprocessing = self._histogram(
             "preprocessing_total_latency_seconds",
             "Seconds until the prompt of a request with media was ready for the engine",
-            _SECONDS,
+            STAGE_BUCKETS,
             (),
         )
         self._items = Counter(

@@ -1,13 +1,17 @@
-"""How long the media of the request in hand took, for requests that ask."""
+"""Times of media: buckets of the histograms, and what a request that asks is told of its own."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TIMES", "RequestTimes", "note"]
+__all__ = ["STAGE_BUCKETS", "TIMES", "RequestTimes", "note"]
+
+# Seconds that a stage of one medium takes.
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 
 # What the engine's front end calls its times, and what they are called in an answer.
 _ENGINE = {
@@ -24,10 +28,20 @@ class RequestTimes:
     """Seconds by stage, added up over the request's media, and when the request came.
 
     Stages of media that are worked on side by side may add up to more than the request took.
+    `sent` are the engine's ids of it, and `encoded` asks how long it encoded their media.
     """
 
     began: float = field(default_factory=time.perf_counter)
     media: dict[str, float] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+    encoded: Callable[[], Awaitable[float]] | None = None
+
+    async def complete(self) -> None:
+        """Learn what only the engine knows; for when the answer is there."""
+        if self.encoded is not None:
+            ask, self.encoded = self.encoded, None
+            if seconds := await ask():
+                self.media["encode"] = seconds
 
     def header(self) -> str:
         """The value of a `Server-Timing` header (milliseconds), as known by now."""

@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
-from sensorium.serving.models import KernelUse
+from sensorium.serving.models import WorkerReport
 
 __all__ = ["FakeModel"]
 
@@ -44,7 +44,7 @@ class FakeModel:
         self.metrics: CollectorRegistry | None = CollectorRegistry()
         self.engine_version = "0"
         self.openapi: Mapping[str, Any] = {"paths": {"/v1/chat/completions": {"post": {}}}}
-        self.kernel_use = KernelUse()
+        self.worker_report = WorkerReport()
         self.reply = reply
         self.first_token_seconds = first_token_seconds
         self.token_seconds = token_seconds
@@ -57,9 +57,9 @@ class FakeModel:
         self.stopped = False
         self.died: str | None = None
 
-    async def kernels(self) -> KernelUse:
-        """What is set in `kernel_use`."""
-        return self.kernel_use
+    async def report(self) -> WorkerReport:
+        """What is set in `worker_report`."""
+        return self.worker_report
 
     def dead(self) -> str | None:
         """The reason set in `died`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -74,6 +75,41 @@ def test_videos_are_decoded_by_workers_and_kept(
         assert "green" in (answer.choices[0].message.content or "").lower()
     after = {name: items(server, name, "video") for name in ("prepared", "cached")}
     assert after == {name: count + 1 for name, count in before.items()}
+
+
+def test_the_tower_is_timed(server: LiveServer) -> None:
+    """In the metrics, and in the answer of a request that asks, streamed or not."""
+
+    def encoded() -> float:
+        name = "sensorium_mm_media_encode_latency_seconds_count"
+        return scrape(server.url, name, model="demo", media_type="image")
+
+    def asked(width: int, stream: bool) -> dict[str, Any]:
+        picture = {"type": "image_url", "image_url": {"url": image_url(circle(BLUE, (width, 259)))}}
+        body: dict[str, Any] = {
+            "model": "demo",
+            "messages": [{"role": "user", "content": [picture]}],
+            "max_tokens": 4,
+            "timings": True,
+        }
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+        last = answer.text.split("data: ")[-2] if stream else answer.text
+        timings: dict[str, Any] = json.loads(last)["timings"]
+        assert stream or ("media-encode" in answer.headers["server-timing"]) == (
+            "encode" in timings["media_ms"]
+        )
+        return timings
+
+    before = encoded()
+    for width, stream in ((471, False), (472, True)):
+        timings = asked(width, stream)
+        assert 0 < timings["media_ms"]["encode"] < timings["time_to_first_token_ms"]
+    assert encoded() == before + 2
+    # The engine keeps what it made of a picture.
+    assert "encode" not in asked(471, False)["media_ms"]
+    assert encoded() == before + 2
 
 
 def test_stages_are_timed(server: LiveServer, demo_client: openai.OpenAI) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from sensorium.serving.media.budget import BUDGET, Budget, RequestLimits
 from sensorium.serving.media.origin import AFTERWARDS
+from sensorium.serving.media.times import TIMES, RequestTimes
 
 pytestmark = pytest.mark.engine
 
@@ -38,7 +39,8 @@ class Engine:
             process_for_engine_async=self._render, mm_processor_cache=cache
         )
         self.engine_core = SimpleNamespace(add_request_async=self._add)
-        follow_media(self)
+        self.asked: list[list[str]] = []
+        follow_media(self, self._encoded)
 
     async def _render(self, made: dict[str, Any]) -> dict[str, Any]:
         await self.hold.wait()
@@ -46,6 +48,10 @@ class Engine:
 
     async def _add(self, request: Any) -> None:
         pass
+
+    async def _encoded(self, requests: Sequence[str]) -> float:
+        self.asked.append(list(requests))
+        return 0.25
 
     async def ask(self, made: dict[str, Any], *, send: bool = True) -> None:
         """A request, to its end."""
@@ -55,7 +61,9 @@ class Engine:
             rendered = await self.renderer.process_for_engine_async(made)
             features = [SimpleNamespace(mm_hash=h) for h in rendered["mm_hashes"]["image"]]
             if send:
-                await self.engine_core.add_request_async(SimpleNamespace(mm_features=features))
+                await self.engine_core.add_request_async(
+                    SimpleNamespace(mm_features=features, request_id="inner-1")
+                )
         finally:
             for call in afterwards:
                 call()
@@ -97,6 +105,19 @@ async def test_too_many_tokens_are_refused_and_not_sent() -> None:
     with pytest.raises(VLLMValidationError, match=r"18 tokens; at most 10"):
         await engine.ask(prompt("b", "c"))
     assert engine.forgotten == ["b", "c"]
+
+
+async def test_who_asks_for_times_is_told_those_of_the_encoder() -> None:
+    engine = Engine()
+    await engine.ask(prompt("a"))
+    times = RequestTimes()
+    TIMES.set(times)
+    await engine.ask(prompt("b"))
+    assert engine.asked == []
+    await times.complete()
+    await times.complete()  # asked once
+    assert engine.asked == [["inner-1"]]
+    assert times.media == {"encode": 0.25}
 
 
 async def test_prompts_that_are_ready_at_once_go_on_one_by_one() -> None:
