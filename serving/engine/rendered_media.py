@@ -16,7 +16,7 @@ from typing import Any
 
 from vllm.exceptions import VLLMValidationError
 
-from sensorium.serving.http.turns import OneATurn
+from sensorium.serving.http.turns import room
 from sensorium.serving.media.budget import MediaBudgetError, spend
 from sensorium.serving.media.origin import AFTERWARDS
 from sensorium.serving.media.times import TIMES
@@ -36,7 +36,6 @@ def follow_media(engine: Any, encoded: Encoded | None = None) -> None:
     renderer, core = engine.renderer, engine.engine_core
     render, send = renderer.process_for_engine_async, core.add_request_async
     undelivered: Counter[str] = Counter()
-    going_on = OneATurn()
 
     def forget(rendering: asyncio.Task[Any]) -> None:
         if not rendering.done():
@@ -47,6 +46,8 @@ def follow_media(engine: Any, encoded: Encoded | None = None) -> None:
                     renderer.mm_processor_cache.invalidate(name)
 
     async def rendered(*args: Any, **kwargs: Any) -> Any:
+        # Media come at once when the loop was held up; so do prompts, which go to the engine next.
+        await room()
         rendering = asyncio.ensure_future(render(*args, **kwargs))
         if (afterwards := AFTERWARDS.get()) is not None:
             afterwards.append(partial(forget, rendering))
@@ -54,8 +55,7 @@ def follow_media(engine: Any, encoded: Encoded | None = None) -> None:
         # A thread renders: it is not stopped by the client's leaving.
         prompt = await asyncio.shield(rendering)
         _spend_tokens(prompt)
-        # Many are ready at once when the loop was held up, and each goes to the engine from here.
-        await going_on.turn()
+        await room()
         return prompt
 
     def note(rendering: asyncio.Task[Any]) -> None:

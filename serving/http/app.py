@@ -40,6 +40,7 @@ from sensorium.serving.http.load import BATCH_ROW
 from sensorium.serving.http.own import build_own_app
 from sensorium.serving.http.request import mend_request
 from sensorium.serving.http.state import ServerState
+from sensorium.serving.http.turns import room
 from sensorium.serving.media.budget import BUDGET, Budget, MediaBudgetError, spend
 from sensorium.serving.media.lifted import LIFTED, Lifter
 from sensorium.serving.media.origin import AFTERWARDS, FIELD_OF_URL
@@ -123,14 +124,14 @@ class SensoriumApp:
         path, method = exchange.scope["path"], exchange.scope["method"]
         lifter: Lifter | None = None
         limit = self.state.max_body_bytes
-        await self.state.beginning.turn()
+        await room()
         if path == _CHAT:
             body, lifter = await read_chat(receive, exchange.headers, limit)
         else:
             body = await read_body(receive, exchange.headers, limit)
         LIFTED.set(lifter.media if lifter is not None else {})
         # The body may have ended in the same turn as others'.
-        await self.state.beginning.turn()
+        await room()
         if path in MODEL_ROUTES:
             if method != "POST":
                 raise WrongMethodError(path, method, "POST")
@@ -222,6 +223,8 @@ class _Exchange:
             if (times := TIMES.get()) is not None:
                 headers["server-timing"] = times.header()
             message = {**message, "headers": headers.raw}
+        else:
+            await room()
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.complete = True

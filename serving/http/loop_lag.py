@@ -12,6 +12,8 @@ import selectors
 import time
 from collections.abc import Callable
 
+from sensorium.serving.http.turns import TurnClock
+
 __all__ = ["watched_loop"]
 
 # Shorter turns of the loop are not told of: there are thousands a second.
@@ -32,17 +34,20 @@ class _WatchedSelector(selectors.DefaultSelector):
         self._woke = time.perf_counter()
         self._woke_cpu = time.thread_time()
         self._left: set[int] = set()
+        self.turn = TurnClock()
 
     def select(self, timeout: float | None = None) -> list[_Event]:
         """As the selector's own, noting how long its caller was away."""
         began = time.perf_counter()
         away = began - self._woke
+        self.turn.ended(away)
         if away >= _SHORTEST:
             self._by_clock(away)
             if (worked := time.thread_time() - self._woke_cpu) >= _SHORTEST:
                 self._by_cpu(worked)
         found = self._some(super().select(timeout))
         self._woke = time.perf_counter()
+        self.turn.begin(self._woke)
         self._woke_cpu = time.thread_time()
         if timeout and not found and self._woke - began - timeout >= _SHORTEST:
             # A timer that is late: another thread would not let go of the interpreter.
@@ -57,6 +62,12 @@ class _WatchedSelector(selectors.DefaultSelector):
         return found[:_MOST]
 
 
+class _WatchedLoop(asyncio.SelectorEventLoop):
+    def __init__(self, selector: _WatchedSelector) -> None:
+        super().__init__(selector)
+        self.turn = selector.turn  # for `room`
+
+
 def watched_loop(
     by_clock: Callable[[float], object], by_cpu: Callable[[float], object]
 ) -> asyncio.AbstractEventLoop:
@@ -65,4 +76,4 @@ def watched_loop(
     `by_clock` is told how long a turn took, `by_cpu` how long its thread, the one that calls this,
     was at work in it; the rest it waited for the interpreter's lock or for a processor.
     """
-    return asyncio.SelectorEventLoop(_WatchedSelector(by_clock, by_cpu))
+    return _WatchedLoop(_WatchedSelector(by_clock, by_cpu))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sensorium.serving.http.auth import KeyRing
 from sensorium.serving.http.load import OnlineLoad
 from sensorium.serving.http.metrics import HttpMetrics
-from sensorium.serving.http.turns import OneATurn
 from sensorium.serving.memory import QuietHeap
 from sensorium.serving.models import ModelTable
 
@@ -31,7 +30,6 @@ class ServerState:
     draining: bool = False
     running: set[asyncio.Task[object]] = field(default_factory=set)
     load: OnlineLoad = field(default_factory=OnlineLoad)
-    beginning: OneATurn = field(default_factory=OneATurn)
     heap: QuietHeap = field(default_factory=QuietHeap)
     files: FileService | None = None
     media: MediaPipeline | None = None

@@ -23,7 +23,7 @@ def test_what_exists_at_the_start_is_left_out_of_collections() -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["True", "True", "700", "10", "100"]
+    assert done.stdout.split() == ["True", "True", "200", "4", "1000"]
 
 
 def test_what_was_freed_is_used_again_without_new_pages() -> None:

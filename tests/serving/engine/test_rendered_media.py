@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import functools
+import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sensorium.serving.http.loop_lag import watched_loop
 from sensorium.serving.media.budget import BUDGET, Budget, RequestLimits
 from sensorium.serving.media.origin import AFTERWARDS
 from sensorium.serving.media.times import TIMES, RequestTimes
@@ -120,22 +122,27 @@ async def test_who_asks_for_times_is_told_those_of_the_encoder() -> None:
     assert times.media == {"encode": 0.25}
 
 
-async def test_prompts_that_are_ready_at_once_go_on_one_by_one() -> None:
-    engine = Engine()
-    engine.hold.clear()
+def test_prompts_that_are_ready_at_once_go_on_in_many_turns() -> None:
+    """Of the loop that servers have, and with more to do for each than fits into one turn."""
+    turns: list[float] = []
     going_on: list[int] = []
 
-    async def ask(number: int) -> None:
-        await engine.renderer.process_for_engine_async(prompt(str(number)))
-        going_on.append(number)
+    async def scene() -> None:
+        engine = Engine()
+        engine.hold.clear()
 
-    asking = [asyncio.create_task(ask(number)) for number in range(8)]
-    await asyncio.sleep(0.01)
-    engine.hold.set()
-    seen = [0]
-    while seen[-1] < 8:
-        await asyncio.sleep(0)
-        seen.append(len(going_on))
-    await asyncio.gather(*asking)
+        async def ask(number: int) -> None:
+            await engine.renderer.process_for_engine_async(prompt(str(number)))
+            going_on.append(number)
+            time.sleep(0.005)  # noqa: ASYNC251 (the work)
+
+        asking = [asyncio.create_task(ask(number)) for number in range(8)]
+        await asyncio.sleep(0.01)
+        engine.hold.set()
+        await asyncio.gather(*asking)
+
+    watched = functools.partial(watched_loop, turns.append, lambda _: None)
+    with asyncio.Runner(loop_factory=watched) as runner:
+        runner.run(scene())
     assert going_on == list(range(8))
-    assert max(after - before for before, after in itertools.pairwise(seen)) == 1
+    assert sum(turn >= 0.005 for turn in turns) == 8

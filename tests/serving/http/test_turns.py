@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from sensorium.serving.http.turns import OneATurn, Pauses
+from sensorium.serving.http.loop_lag import watched_loop
+from sensorium.serving.http.turns import Pauses, room
 
 
 class Log:
@@ -31,49 +34,83 @@ class Log:
         return [entries for entries in found if entries]
 
 
-async def go(gate: OneATurn, log: Log, name: str) -> None:
-    await gate.turn()
+def on_its_loop(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a scene on a loop that knows its turns."""
+    with asyncio.Runner(loop_factory=lambda: watched_loop(lambda _: None, lambda _: None)) as run:
+        run.run(scene())
+
+
+async def work(log: Log, name: str, seconds: float) -> None:
+    await room()
     log.entries.append(name)
+    time.sleep(seconds)  # noqa: ASYNC251 (the work)
 
 
-async def test_one_a_turn_in_the_order_they_came() -> None:
-    gate, log = OneATurn(), Log()
-    await asyncio.gather(*(go(gate, log, name) for name in "abcd"))
-    assert log.turns() == [["a"], ["b"], ["c"], ["d"]]
+def test_what_is_long_takes_turns_in_the_order_it_came() -> None:
+    async def scene() -> None:
+        log = Log()
+        await asyncio.gather(*(work(log, name, 0.005) for name in "abcdefghij"))
+        assert log.turns() == [[name] for name in "abcdefghij"]
+
+    on_its_loop(scene)
 
 
-async def test_a_turn_that_is_free_is_had_at_once() -> None:
-    gate = OneATurn()
-    for _ in range(3):
-        # No turn of the loop goes by: what has to wait is not done after one step.
-        step = gate.turn().__await__()
-        assert next(step, None) is None
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+def test_what_is_short_shares_one() -> None:
+    async def scene() -> None:
+        log = Log()
+        await asyncio.gather(*(work(log, name, 0) for name in "abcdefghij"))
+        assert log.turns() == [list("abcdefghij")]
+
+    on_its_loop(scene)
 
 
-async def test_who_gives_up_takes_no_turn() -> None:
-    gate, log = OneATurn(), Log()
-    tasks = [asyncio.create_task(go(gate, log, name)) for name in "abcd"]
-    await asyncio.sleep(0)
-    tasks[1].cancel()
-    tasks[2].cancel()
-    await asyncio.wait(tasks)
-    await go(gate, log, "e")
-    assert log.turns() == [["a"], ["d"], ["e"]]
-
-
-async def test_what_else_is_ready_runs_between() -> None:
-    gate, log = OneATurn(), Log()
-
-    async def others() -> None:
-        for _ in range(10):
-            log.entries.append("other")
+def test_who_comes_later_does_not_go_before() -> None:
+    async def scene() -> None:
+        log = Log()
+        first = [asyncio.create_task(work(log, name, 0.005)) for name in "abcdef"]
+        for name in "ghi":
             await asyncio.sleep(0)
+            first.append(asyncio.create_task(work(log, name, 0)))
+        await asyncio.gather(*first)
+        assert "".join(entry for turn in log.turns() for entry in turn) == "abcdefghi"
 
-    await asyncio.gather(*(go(gate, log, name) for name in "abc"), others())
-    passed = [turn for turn in log.turns() if turn != ["other"]]
-    assert [sorted(turn) for turn in passed] == [[name, "other"] for name in "abc"]
+    on_its_loop(scene)
+
+
+def test_who_gives_up_holds_up_nobody() -> None:
+    async def scene() -> None:
+        log = Log()
+        tasks = [asyncio.create_task(work(log, name, 0.005)) for name in "abcdefghij"]
+        await asyncio.sleep(0)
+        for task in tasks[1:9]:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert log.turns() == [["a"], ["j"]]
+        await work(log, "k", 0)
+
+    on_its_loop(scene)
+
+
+def test_what_else_is_ready_runs_between() -> None:
+    async def scene() -> None:
+        log = Log()
+
+        async def others() -> None:
+            for _ in range(10):
+                log.entries.append("other")
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(work(log, name, 0.005) for name in "abc"), others())
+        passed = [turn for turn in log.turns() if turn != ["other"]]
+        assert [sorted(turn) for turn in passed] == [[name, "other"] for name in "abc"]
+
+    on_its_loop(scene)
+
+
+async def test_any_other_loop_does_without() -> None:
+    log = Log()
+    await asyncio.gather(*(work(log, name, 0.005) for name in "ab"))
+    assert log.turns() == [["a", "b"]]
 
 
 async def test_a_pause_lets_others_run_when_it_is_time() -> None:
