@@ -1,10 +1,11 @@
 """Short work of vLLM's renderer, done where it is asked for instead of in a thread.
 
-vLLM 0.32 hands each prompt to a thread that tokenises it and to another that runs the model's
-processor (`renderers/base.py`: `_executor`, `_mm_executor`). For a short prompt whose pictures were
-prepared by media workers, to wake them and to be woken takes as long as what they do. Longer work
-is theirs as before, and so is everything while they have something to do: neither tokenisers nor
-processors may be used by two threads at once.
+vLLM 0.32 hands each prompt to a thread that puts it into the chat template and tokenises it, and to
+another that runs the model's processor (`renderers/base.py`: `_executor`, `_mm_executor`). For a
+short prompt whose pictures were prepared by media workers, to wake them and to be woken takes as
+long as what they do; and where the kernel stops a thread that has the interpreter's lock, the event
+loop stands still for 5 to 13 ms. Longer work is theirs as before, and so is everything while they
+have something to do: neither tokenisers nor processors may be used by two threads at once.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from sensorium.serving.http.turns import TurnBudget
 
 __all__ = ["do_short_work"]
 
-# Characters and tokens of a prompt, and its pictures, that take less than a millisecond.
-_CHARACTERS, _TOKENS, _PICTURES = 2_000, 2_000, 4
+# Of a prompt that takes less than a millisecond: characters and tokens, messages, pictures.
+_CHARACTERS, _TOKENS, _MESSAGES, _PICTURES = 2_000, 2_000, 8, 4
+# Options of chat templates that every request comes with; others may make them do anything.
+_USUAL = {"add_generation_prompt", "cohere_format", "continue_final_message"}
+_USUAL |= {"return_dict", "tokenize"}
 # Pieces of work that the event loop does before it looks at its connections again.
 _A_TURN = 4
 
@@ -75,23 +79,57 @@ class _Shortcut(Executor):
 def do_short_work(renderer: Any) -> None:
     """Let a vLLM renderer's event loop do what is short itself."""
     threads = renderer._executor
-    threads._inner = _Shortcut(threads._inner, _short_text)
+    threads._inner = _Shortcut(threads._inner, _ShortText())
     renderer._mm_executor = media = _Shortcut(renderer._mm_executor, _prepared_pictures)
     renderer._process_multimodal_async = make_async(renderer._process_multimodal, executor=media)
     renderer._clear_mm_cache_async = make_async(renderer.clear_mm_cache, executor=media)
 
 
-def _short_text(task: Any) -> bool:
-    """Whether a task (a `partial`) tokenises few characters."""
-    if getattr(getattr(task, "func", None), "__name__", "") != "_tokenize_prompt":
+class _ShortText:
+    """Whether a task (a `partial`) tokenises few characters, or puts them into the template."""
+
+    def __init__(self) -> None:
+        self._compiled = False
+
+    def __call__(self, task: Any) -> bool:
+        name = _name(task)
+        if name == "_tokenize_prompt":
+            return _few_characters(task.args[0].get("prompt"))
+        if name != "safe_apply_chat_template" or len(task.args) != 3:
+            return False
+        # The first time a template is compiled, which takes longer: for a thread.
+        compiled, self._compiled = self._compiled, True
+        return compiled and task.keywords.keys() <= _USUAL and _short_talk(task.args[2])
+
+
+def _short_talk(messages: Any) -> bool:
+    """Whether there are few messages, with few characters, and nothing but text and media."""
+    if not isinstance(messages, list) or len(messages) > _MESSAGES:
         return False
-    text = task.args[0].get("prompt")
+    said = ""
+    for message in messages:
+        if not message.keys() <= {"role", "content", "name"}:
+            return False
+        content = message.get("content")
+        for part in content if isinstance(content, list) else [content]:
+            text = part.get("text", "") if isinstance(part, dict) else part
+            if not isinstance(text, str):
+                return False
+            said += text
+    return _few_characters(said)
+
+
+def _few_characters(text: object) -> bool:
     return isinstance(text, str) and len(text) <= _CHARACTERS
+
+
+def _name(task: Any) -> str:
+    return getattr(getattr(task, "func", None), "__name__", "")
 
 
 def _prepared_pictures(task: Any) -> bool:
     """Whether a task (a `partial`) puts together a prompt of few pictures that were prepared."""
-    if getattr(getattr(task, "func", None), "__name__", "") != "_process_multimodal":
+    if _name(task) != "_process_multimodal":
         return False
     tokens, media = task.args[:2]
     pictures = media.get("image")

@@ -16,6 +16,11 @@ import pytest
 pytestmark = pytest.mark.engine
 
 
+def safe_apply_chat_template(model: object, tokenizer: object, talk: object, **options: Any) -> int:
+    """As vLLM's is called."""
+    return threading.get_ident()
+
+
 class Renderer:
     """As much of vLLM's as is used; answers with the thread that did the work."""
 
@@ -31,6 +36,7 @@ class Renderer:
         do_short_work(self)
         executor: Any = SimpleNamespace(submit=self._executor._inner.submit)
         self.tokenize = make_async(self._tokenize_prompt, executor=executor)
+        self.template = make_async(safe_apply_chat_template, executor=executor)
 
     def _tokenize_prompt(self, prompt: dict[str, str], params: object) -> int:
         if prompt["prompt"] == "bad":
@@ -68,6 +74,37 @@ def picture() -> Any:
 def test_a_short_text(length: int, here: bool) -> None:
     found = run(lambda renderer: renderer.tokenize({"prompt": "a" * length}, None))
     assert (found == threading.get_ident()) is here
+
+
+USER = {"role": "user", "content": "a" * 1_000}
+SEEN = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "a" * 1_000}]}
+CALLED = {"role": "assistant", "content": None, "tool_calls": []}
+USUAL = {"tokenize": False, "add_generation_prompt": True, "return_dict": False}
+
+
+@pytest.mark.parametrize(
+    ("talk", "options", "here"),
+    [
+        ([USER, SEEN], USUAL, True),
+        ([USER, SEEN, {"role": "user", "content": "a"}], USUAL, False),
+        ([{"role": "user", "content": "a"}] * 9, USUAL, False),
+        ([USER, CALLED], USUAL, False),
+        ([{"role": "user", "content": None}], USUAL, False),
+        ([USER], USUAL | {"chat_template": "{{ a }}"}, False),
+        ([USER], USUAL | {"tools": [{}]}, False),
+        ([USER], USUAL | {"thinking": True}, False),
+    ],
+)
+def test_a_chat_template(talk: Any, options: dict[str, Any], here: bool) -> None:
+    async def work(renderer: Renderer) -> list[int]:
+        asked = [None, None, talk]
+        first = await renderer.template(*asked, **options)
+        await asyncio.wrap_future(renderer._executor._inner.submit(int, 0))
+        return [first, await renderer.template(*asked, **options)]
+
+    first, second = run(work)
+    assert first != threading.get_ident()  # it is compiled
+    assert (second == threading.get_ident()) is here
 
 
 def test_prepared_pictures() -> None:
@@ -127,6 +164,7 @@ def test_an_error_comes_to_who_asked() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, as it is imported
 def test_vllm_has_what_is_replaced() -> None:
     from vllm.renderers.base import BaseRenderer, _SwappableExecutor
+    from vllm.renderers.hf import HfRenderer
 
     source = inspect.getsource(BaseRenderer.__init__)
     for line in (
@@ -135,5 +173,7 @@ def test_vllm_has_what_is_replaced() -> None:
         "self.clear_mm_cache, executor=self._mm_executor",
     ):
         assert line in source
+    template = "safe_apply_chat_template, executor=self._executor"
+    assert template in inspect.getsource(HfRenderer.__init__)
     assert isinstance(_SwappableExecutor(1)._inner, ThreadPoolExecutor)
     assert source.count("executor=self._mm_executor") == 2
