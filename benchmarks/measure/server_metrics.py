@@ -30,7 +30,10 @@ STAGES: dict[str, tuple[str, ...]] = {
         "vllm:mm_preprocessing_total_latency_seconds",
     ),
     "queue": ("vllm:request_queue_time_seconds",),
-    "encode": ("vllm:mm_encoder_latency_seconds",),
+    "encode": (
+        "sensorium_mm_media_encode_latency_seconds",
+        "vllm:mm_encoder_latency_seconds",
+    ),
     "prefill": ("vllm:request_prefill_time_seconds",),
     "decode": ("vllm:request_decode_time_seconds",),
     "engine, whole": ("vllm:e2e_request_latency_seconds",),
@@ -51,7 +54,8 @@ _Buckets = dict[float, float]
 class StageTime(TypedDict):
     """Milliseconds in a stage, by the server's clock; p90 is read off buckets.
 
-    Of a request, except download, media queue, media decode and prepare: those are of a medium.
+    Of a request, except download, media queue, media decode, prepare and encode: those are of a
+    medium.
     """
 
     count: int
@@ -83,7 +87,8 @@ def parse(text: str, model: str | None = None) -> Scrape:
     found = Scrape()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if model and sample.labels.get("model_name", model) != model:
+            named = sample.labels.get("model_name") or sample.labels.get("model")
+            if model and named and named != model:
                 continue
             name, suffix = _names(sample.name, sample.labels)
             if suffix == "_bucket":

@@ -72,6 +72,11 @@ sensorium_mm_media_decode_latency_seconds_count{media_type="image"} 4
 sensorium_mm_media_preprocess_latency_seconds_bucket{media_type="image",le="+Inf"} 4
 sensorium_mm_media_preprocess_latency_seconds_sum{media_type="image"} 0.4
 sensorium_mm_media_preprocess_latency_seconds_count{media_type="image"} 4
+# TYPE sensorium_mm_media_encode_latency_seconds histogram
+sensorium_mm_media_encode_latency_seconds_sum{media_type="image",model="m"} 0.8
+sensorium_mm_media_encode_latency_seconds_count{media_type="image",model="m"} 4
+sensorium_mm_media_encode_latency_seconds_sum{media_type="image",model="n"} 99
+sensorium_mm_media_encode_latency_seconds_count{media_type="image",model="n"} 3
 # TYPE sensorium_mm_cache_queries counter
 sensorium_mm_cache_queries_total{stage="prepared"} 4
 sensorium_mm_cache_queries_total{stage="fetched"} 9
@@ -83,6 +88,7 @@ sensorium_mm_cache_hits_total{stage="fetched"} 7
     assert {name: stage["mean_ms"] for name, stage in found.items()} == {
         "media decode": pytest.approx(50.0),
         "prepare": pytest.approx(100.0),
+        "encode": pytest.approx(200.0),
     }
     assert caches(parse(""), parse(text, "m"))["prepared media"]["hit_rate"] == 0.25
 
@@ -91,9 +97,11 @@ def test_every_name_of_ours_is_one_that_the_server_exports() -> None:
     from prometheus_client import generate_latest
 
     from sensorium.benchmarks.measure.server_metrics import CACHES, STAGES
+    from sensorium.serving.http.worker_metrics import worker_registry
     from sensorium.serving.media.pipeline import MediaPipeline
 
     exported = generate_latest(MediaPipeline().measures.registry).decode()
+    exported += generate_latest(worker_registry({})).decode()
     names = [name for known in STAGES.values() for name in known]
     names += [name for asked, _ in CACHES.values() for name in asked]
     ours = {name.partition("[")[0] for name in names if name.startswith("sensorium_")}

@@ -141,3 +141,37 @@ def test_the_second_runner_is_followed() -> None:
 def test_a_model_without_either_is_left_alone() -> None:
     runner = SimpleNamespace(device=Device())
     assert follow_encoder(runner).report() == {}
+
+
+def test_another_device_notes_the_times_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="an engine extra brings it")
+    stream = Device()
+
+    class Event:
+        """As `torch.cuda.Event`: made first, then recorded in the stream."""
+
+        def __init__(self, *, enable_timing: bool) -> None:
+            assert enable_timing
+            self.mark: DeviceMark | None = None
+
+        def record(self) -> None:
+            self.mark = stream.mark()
+
+        def query(self) -> bool:
+            assert self.mark is not None
+            return self.mark.query()
+
+        def elapsed_time(self, end: Event) -> float:
+            assert self.mark is not None
+            assert end.mark is not None
+            return self.mark.elapsed_time(end.mark)
+
+    device = SimpleNamespace(type="cuda")
+    found = {id(device): SimpleNamespace(Event=Event)}
+    monkeypatch.setattr(torch, "get_device_module", lambda asked: found[id(asked)])
+    clock = follow_encoder(SimpleNamespace(device=device))
+    with clock.batch([("a", "image")]):
+        pass
+    assert clock.report() == {}
+    stream.passed = 2
+    assert clock.of_requests(["a"]) == pytest.approx(0.03)
