@@ -104,12 +104,12 @@ class MediaMeasures:
         outcome: str = "prepared",
     ) -> None:
         """A medium that a worker prepared, from a file of so many bytes or what was `decoded`."""
+        self.took(media, answer)
         self._items.labels(media, outcome).inc()
         amounts = ((self._bytes, size), (self._pixels, pixels), (self._lengths, seconds))
         for histogram, amount in amounts:
             if amount:
                 histogram.labels(media).observe(amount)
-        self.took(media, answer)
 
     def took(self, media: str, answer: Answer) -> None:
         """How long a worker's answer took."""

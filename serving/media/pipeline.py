@@ -180,6 +180,11 @@ class MediaPipeline:
             prepared_now = True
             try:
                 return await prepare(file, digest)
+            except MediaWorkError:
+                raise  # and was counted
+            except ValueError:
+                self.measures.failed(kind)
+                raise
             except _SENSELESS as error:
                 self.measures.failed(kind)
                 _log.exception("a worker's answer made no sense")
@@ -213,20 +218,19 @@ class MediaPipeline:
             "mode": recipe.mode,
             "background": recipe.background,
         }
-        answer = await self._prepared_picture(file, recipe.key(), header, content)
-        floats = answer.header.get("dtype") == "float32"
-        pixels = _array(answer.content, np.float32 if floats else np.uint8)
-        width, height = answer.header["size"]
-        if "shape" in answer.header:
-            pixels = pixels.reshape(answer.header["shape"])
-            return PreparedPicture(digest, (width, height), pixels)
-        drawn = tuple(answer.header["drawn"])
-        return PreparedPicture(digest, (width, height), pixels, answer.header["mode"], drawn)
+        answer, outcome = await self._prepared_picture(file, recipe.key(), header, content)
+        picture = _picture_of(answer, digest)
+        if outcome == "prepared":
+            pixels = math.prod(picture.size)
+            self.measures.worked("image", answer, len(content), pixels=pixels)
+        else:
+            self.measures.worked("image", answer, outcome=outcome)
+        return picture
 
     async def _prepared_picture(
         self, file: bytes, way: bytes, header: dict[str, Any], content: Content
-    ) -> Answer:
-        """A worker's answer to `header`, from what had been decoded or from the file."""
+    ) -> tuple[Answer, str]:
+        """A worker's answer to `header`, and whether of what was `decoded` or `prepared` anew."""
 
         async def decode() -> DecodedPicture:
             limits = {"max_pixels": self.limits.pixels, "most": self.decoded.kept.limit}
@@ -237,13 +241,8 @@ class MediaPipeline:
         decoded = await self.decoded.get(content, file, way, decode)
         if decoded is not None:
             header = {**header, "drawn": decoded.drawn}
-            answer = await self._work("image", header, decoded.pixels)
-            self.measures.worked("image", answer, outcome="decoded")
-        else:
-            answer = await self._work("image", header, content)
-            pixels = math.prod(answer.header["size"])
-            self.measures.worked("image", answer, len(content), pixels=pixels)
-        return answer
+            return await self._work("image", header, decoded.pixels), "decoded"
+        return await self._work("image", header, content), "prepared"
 
     async def _video(self, digest: bytes, content: Content, rule: FrameRule) -> PreparedVideo:
         header: dict[str, Any] = {
@@ -280,6 +279,18 @@ class MediaPipeline:
 def _array(content: Content, kind: npt.DTypeLike) -> npt.NDArray[Any]:
     """The numbers in `content`; of `np.frombuffer` the garbage collector would see two objects."""
     return np.ndarray((len(content) // np.dtype(kind).itemsize,), kind, buffer=content)
+
+
+def _picture_of(answer: Answer, digest: bytes) -> PreparedPicture:
+    """What a worker made of a picture."""
+    floats = answer.header.get("dtype") == "float32"
+    pixels = _array(answer.content, np.float32 if floats else np.uint8)
+    width, height = answer.header["size"]
+    if "shape" in answer.header:
+        pixels = pixels.reshape(answer.header["shape"])
+        return PreparedPicture(digest, (width, height), pixels)
+    drawn = tuple(answer.header["drawn"])
+    return PreparedPicture(digest, (width, height), pixels, answer.header["mode"], drawn)
 
 
 def _source(told: dict[str, Any]) -> VideoSource:

@@ -125,14 +125,14 @@ class MediaPool:
         `reply` answers what the worker asks on the way, in a thread. Raises MediaWorkError for a
         file that cannot be used. A caller that is cancelled gives up its place, or its worker.
         """
-        asked = time.monotonic()
         job = Job(header, content, reply)
         try:
-            return await self._done(owner, job, asked)
+            return await self._done(owner, job)
         except _KilledError:
-            return await self._done(owner, job, asked)
+            return await self._done(owner, job)
 
-    async def _done(self, owner: str, job: Job, asked: float) -> Answer:
+    async def _done(self, owner: str, job: Job) -> Answer:
+        asked = time.monotonic()
         worker = await self._given(owner, job)
         waited = time.monotonic() - asked
         try:

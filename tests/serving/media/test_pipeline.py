@@ -14,6 +14,16 @@ pytest.importorskip("torch", reason="an engine extra brings it")
 GOOD: dict[str, Any] = {"mode": "L", "drawn": [2, 1], "size": [2, 1], "milliseconds": {}}
 
 
+def counted(pipeline: MediaPipeline) -> dict[str, float]:
+    """Pictures by what became of them."""
+    return {
+        sample.labels["outcome"]: sample.value
+        for family in pipeline.measures.registry.collect()
+        for sample in family.samples
+        if sample.name == "sensorium_media_items_total"
+    }
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -42,6 +52,7 @@ async def test_one_that_makes_no_sense_is_a_medium_that_cannot_be_used(
     header |= said
     with pytest.raises(ValueError):
         await pipeline.picture(b"b", Recipe())
+    assert counted(pipeline) == {"prepared": 1, "refused": 1}
     header.clear()
     header |= GOOD
     assert (await pipeline.picture(b"b", Recipe())).size == (2, 1)
