@@ -1,16 +1,17 @@
 """What becomes of a request's media between vLLM's renderer and its engine process.
 
 Their tokens are counted as soon as the prompt is put together. And vLLM 0.32 notes in its front end
-which media the engine process has, when they are rendered, not when they are sent: where a request
-ends in between (its client leaves, it has too many tokens), the next request with the same medium
-would be answered with a 500. The notes of such requests are dropped here.
+which media the engine process has, when they are rendered, not when they are sent. Where a request
+ends in between (its client leaves, it has too many tokens), the front end would be wrong about what
+the engine has, and which of it was used last: a later request with one of these media would be
+answered with a 500. So the notes of such requests are dropped here, and a request that was rendered
+without the data of a medium, because another brings them, takes them along itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,8 @@ from sensorium.serving.media.times import TIMES
 __all__ = ["follow_media"]
 
 
+# Seconds in which a request that was rendered is sent, however much else there is to do.
+_A_MOMENT = 5.0
 Encoded = Callable[[Sequence[str]], Awaitable[float]]
 
 
@@ -35,14 +38,14 @@ def follow_media(engine: Any, encoded: Encoded | None = None) -> None:
     """
     renderer, core = engine.renderer, engine.engine_core
     render, send = renderer.process_for_engine_async, core.add_request_async
-    undelivered: Counter[str] = Counter()
+    unsent = _Unsent()
 
     def forget(rendering: asyncio.Task[Any]) -> None:
         if not rendering.done():
             rendering.add_done_callback(forget)
         elif not rendering.cancelled() and rendering.exception() is None:
-            for name in _brought(rendering.result()):
-                if undelivered.pop(name, 0):
+            for name in unsent.forget(rendering.result()):
+                if renderer.mm_processor_cache is not None:
                     renderer.mm_processor_cache.invalidate(name)
 
     async def rendered(*args: Any, **kwargs: Any) -> Any:
@@ -60,28 +63,71 @@ def follow_media(engine: Any, encoded: Encoded | None = None) -> None:
 
     def note(rendering: asyncio.Task[Any]) -> None:
         if not rendering.cancelled() and rendering.exception() is None:
-            undelivered.update(_brought(rendering.result()))
+            unsent.add(rendering.result())
 
     async def sent(request: Any) -> None:
+        unsent.complete(request)
         await send(request)
         if encoded is not None and request.mm_features and (times := TIMES.get()) is not None:
             times.sent.append(request.request_id)
             times.encoded = partial(encoded, times.sent)
-        for feature in request.mm_features or ():
-            undelivered.pop(feature.mm_hash, None)
+        unsent.remove(request)
 
     renderer.process_for_engine_async = rendered
     core.add_request_async = sent
 
 
-def _brought(prompt: Any) -> list[str]:
-    """Hashes of media whose data are with the prompt: the others the engine has."""
-    return [
-        name
-        for kind, names in (prompt.get("mm_hashes") or {}).items()
-        for name, item in zip(names, prompt["mm_kwargs"].get(kind, ()), strict=False)
-        if item is not None
-    ]
+class _Unsent:
+    """Media that are rendered, and not on their way to the engine process yet."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, object] = {}  # by identity: vLLM hands them on as they are
+        self._data: dict[str, Any] = {}
+
+    def add(self, prompt: Any) -> None:
+        """A prompt was rendered."""
+        for name, item, place in _media(prompt):
+            self._places[id(place)] = place
+            if item is not None:
+                self._data[name] = item
+
+    def complete(self, request: Any) -> None:
+        """Give a request the data of its media that another was to bring."""
+        for feature in request.mm_features or ():
+            if feature.data is None:
+                feature.data = self._data.get(feature.mm_hash)
+
+    def remove(self, request: Any) -> None:
+        """A request was sent."""
+        for feature in request.mm_features or ():
+            self._places.pop(id(feature.mm_position), None)
+            if feature.data is not None:
+                self._data.pop(feature.mm_hash, None)
+
+    def forget(self, prompt: Any) -> list[str]:
+        """A request has ended; the names of its media where it was never sent.
+
+        Another that was rendered meanwhile may count on their data, and is sent in a moment.
+        """
+        names = []
+        for name, item, place in _media(prompt):
+            if self._places.pop(id(place), None) is not None:
+                names.append(name)
+                if item is not None:
+                    asyncio.get_running_loop().call_later(_A_MOMENT, self._drop, name, item)
+        return names
+
+    def _drop(self, name: str, item: object) -> None:
+        if self._data.get(name) is item:
+            del self._data[name]
+
+
+def _media(prompt: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Of each medium its hash, its data (None where the engine has them) and its place."""
+    for kind, names in (prompt.get("mm_hashes") or {}).items():
+        yield from zip(
+            names, prompt["mm_kwargs"].get(kind, ()), prompt["mm_placeholders"][kind], strict=False
+        )
 
 
 def _spend_tokens(prompt: Any) -> None:

@@ -42,6 +42,8 @@ class Engine:
         )
         self.engine_core = SimpleNamespace(add_request_async=self._add)
         self.asked: list[list[str]] = []
+        # Of each request that was sent, whether its media came with data.
+        self.brought: list[list[bool]] = []
         follow_media(self, self._encoded)
 
     async def _render(self, made: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +51,7 @@ class Engine:
         return made
 
     async def _add(self, request: Any) -> None:
-        pass
+        self.brought.append([feature.data is not None for feature in request.mm_features])
 
     async def _encoded(self, requests: Sequence[str]) -> float:
         self.asked.append(list(requests))
@@ -61,7 +63,13 @@ class Engine:
         AFTERWARDS.set(afterwards)
         try:
             rendered = await self.renderer.process_for_engine_async(made)
-            features = [SimpleNamespace(mm_hash=h) for h in rendered["mm_hashes"]["image"]]
+            media = [
+                rendered[f"mm_{what}"]["image"] for what in ("hashes", "kwargs", "placeholders")
+            ]
+            features = [
+                SimpleNamespace(mm_hash=name, data=data, mm_position=place)
+                for name, data, place in zip(*media, strict=True)
+            ]
             if send:
                 await self.engine_core.add_request_async(
                     SimpleNamespace(mm_features=features, request_id="inner-1")
@@ -74,14 +82,51 @@ class Engine:
 async def test_what_was_sent_is_remembered() -> None:
     engine = Engine()
     await engine.ask(prompt("a", "b"))
-    await engine.ask(prompt("a", known=True), send=False)
+    await engine.ask(prompt("a", known=True))
     assert engine.forgotten == []
+    assert engine.brought == [[True, True], [False]]
 
 
 async def test_what_was_not_sent_is_forgotten() -> None:
     engine = Engine()
     await engine.ask(prompt("a", "b"), send=False)
     assert engine.forgotten == ["a", "b"]
+
+
+async def test_so_is_that_it_was_used_last() -> None:
+    """The engine did not see the request: it may drop the medium before the front end does."""
+    engine = Engine()
+    await engine.ask(prompt("a"))
+    await engine.ask(prompt("a", known=True), send=False)
+    assert engine.forgotten == ["a"]
+
+
+async def test_who_counts_on_data_of_a_request_that_left_takes_them_along() -> None:
+    engine = Engine()
+    await engine.ask(prompt("a", "b"), send=False)
+    await engine.ask(prompt("a", known=True))
+    assert engine.brought == [[True]]
+    await engine.ask(prompt("a", known=True))
+    assert engine.brought == [[True], [False]]
+
+
+async def test_who_is_sent_before_the_one_that_brings_the_data_takes_them_along() -> None:
+    engine = Engine()
+    rendered = await engine.renderer.process_for_engine_async(prompt("a"))
+    await engine.ask(prompt("a", known=True))
+    assert engine.brought == [[True]]
+    assert rendered["mm_kwargs"]["image"] != [None]
+
+
+async def test_data_of_a_request_that_left_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sensorium.serving.engine import rendered_media
+
+    monkeypatch.setattr(rendered_media, "_A_MOMENT", 0.0)
+    engine = Engine()
+    await engine.ask(prompt("a"), send=False)
+    await asyncio.sleep(0.01)
+    await engine.ask(prompt("a", known=True))
+    assert engine.brought == [[False]]
 
 
 async def test_so_it_is_where_the_client_leaves_while_a_thread_renders() -> None:
