@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
+import sensorium.serving.media.image_work  # noqa: F401 - lets Pillow write HEIF
 from sensorium.model_adapters.videos import SAMPLERS
 from sensorium.serving.media.limits import MediaLimits
 from sensorium.serving.media.pipeline import MediaPipeline
