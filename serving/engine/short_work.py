@@ -106,7 +106,7 @@ def _short_talk(messages: Any) -> bool:
     """Whether there are few messages, with few characters, and nothing but text and media."""
     if not isinstance(messages, list) or len(messages) > _MESSAGES:
         return False
-    said = ""
+    said = 0
     for message in messages:
         if not message.keys() <= {"role", "content", "name"}:
             return False
@@ -115,8 +115,10 @@ def _short_talk(messages: Any) -> bool:
             text = part.get("text", "") if isinstance(part, dict) else part
             if not isinstance(text, str):
                 return False
-            said += text
-    return _few_characters(said)
+            said += len(text)
+            if said > _CHARACTERS:
+                return False
+    return True
 
 
 def _few_characters(text: object) -> bool:
